@@ -1,0 +1,117 @@
+package prefix_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+)
+
+// leastHashes is how many hashes an insert costs at least when b random leaves
+// join n others in one batch: its own, and its share of the inner nodes above
+// the new leaves. At depth d a node has l = n/2^d old and m = b/2^d new leaves
+// on average (Poisson). It is hashed anew if it has at least one new leaf and
+// is no leaf itself:
+//
+//	1 + 1/b · Σ 2^d · (1 − e^−m − m·e^−(m+l))
+func leastHashes(n, b float64) float64 {
+	sum := 0.0
+	for d := range 64 {
+		w := math.Exp2(float64(d))
+		l, m := n/w, b/w
+		sum += w * (-math.Expm1(-m) - m*math.Exp(-m-l))
+	}
+	return 1 + sum/b
+}
+
+// grown is a tree of n random leaves, its store, and a batch of b more.
+func grown(t testing.TB, n, b int) (*prefix.Tree, *sortedStore, []prefix.Leaf) {
+	r := random(uint64(n))
+	store := newSorted(randomIndexes(r, n))
+	tree := must[*prefix.Tree](t)(prefix.Build(store.all(), uint64(n)))
+	batch := make([]prefix.Leaf, b)
+	for i := range batch {
+		batch[i] = prefix.Leaf{Index: randomIndex(r), Hash: prefix.Hash(randomIndex(r)), Position: uint64(n + i)}
+	}
+	return tree, store, batch
+}
+
+// TestHashesOfUpdate counts: beyond the least possible, an update may hash
+// only what checking the buckets takes, and it reads each of them once.
+func TestHashesOfUpdate(t *testing.T) {
+	for _, c := range []struct{ n, b int }{{1, 1000}, {20_000, 1}, {20_000, 100}, {20_000, 20_000}, {50_000, 5_000}} {
+		tree, store, batch := grown(t, c.n, c.b)
+		_, joins, err := prefix.UpdateCounted(tree, store, batch, uint64(c.n+c.b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends := make(map[int]bool) // the bucket that each new leaf falls into
+		for i := range batch {
+			ends[store.bucket(batch[i].Index)] = true
+		}
+		least := leastHashes(float64(c.n), float64(c.b)) * float64(c.b)
+		// A bucket of random leaves has at most some 80 inner nodes: chains of
+		// single children lengthen its 31 joins.
+		if most := 1.1*least + 30 + 80*float64(store.scans); float64(joins+c.b) > most {
+			t.Errorf("%d + %d: %d hashes, want at most %.0f", c.n, c.b, joins+c.b, most)
+		}
+		if store.scans > len(ends) {
+			t.Errorf("%d + %d: %d buckets read, %d are touched", c.n, c.b, store.scans, len(ends))
+		}
+	}
+}
+
+func BenchmarkUpdate(b *testing.B) {
+	for _, c := range []struct{ n, b int }{{100_000, 1_000}, {1_000_000, 1_000}, {1_000_000, 10_000}, {1_000_000, 100_000}} {
+		b.Run(fmt.Sprintf("n=%d/batch=%d", c.n, c.b), func(b *testing.B) {
+			tree, store, batch := grown(b, c.n, c.b)
+			joins := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				var err error
+				if _, joins, err = prefix.UpdateCounted(tree, store, batch, uint64(c.n+c.b)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(1+float64(joins)/float64(c.b), "hashes/insert")
+			b.ReportMetric(leastHashes(float64(c.n), float64(c.b)), "least/insert")
+			b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N*c.b), "ns/insert")
+		})
+	}
+}
+
+func BenchmarkProveVerify(b *testing.B) {
+	tree, store, _ := grown(b, 1_000_000, 0)
+	asked := []name.Index{store.leaves[1234].Index, randomIndex(random(99))}
+	queries := []prefix.Query{{Index: asked[0], Present: true, Value: valueAt(store.leaves[1234].Position)}, {Index: asked[1]}}
+	proof := must[*prefix.Proof](b)(tree.Prove(store, asked))
+	b.Run("prove", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := tree.Prove(store, asked); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(len(proof.Bytes())), "bytes")
+	})
+	b.Run("verify", func(b *testing.B) {
+		for b.Loop() {
+			if err := prefix.Verify(tree.Root(), queries, proof); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkBuild(b *testing.B) {
+	_, store, _ := grown(b, 1_000_000, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := prefix.Build(store.all(), 1_000_000); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N)/1e6, "ns/leaf")
+}

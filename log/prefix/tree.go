@@ -1,0 +1,256 @@
+package prefix
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"sort"
+
+	"github.com/musterlog/muster/log/name"
+)
+
+// Leaves reads the stored leaves of a tree. A tree keeps only its top in
+// memory; what lies in a bucket is read here whenever it is needed. A Tree's
+// methods call it from the caller's goroutine, one call at a time.
+type Leaves interface {
+	// Range appends to dst, ascending by index, every stored leaf whose index
+	// begins with the first depth bits of prefix (0..255). It may return leaves
+	// newer than the tree, of a batch that is already stored: the tree drops
+	// those whose Position is not below its limit.
+	Range(dst []Leaf, prefix name.Index, depth int) ([]Leaf, error)
+
+	// Value is the value of a leaf that Range gave. It is needed only for a
+	// proof of absence that has to show another index's leaf.
+	Value(Leaf) (name.Value, error)
+}
+
+// ErrRepeated says that an index occurs twice, or that two share 255 bits. No
+// log may ever hold such a pair: a sequencer refuses it, an auditor that finds
+// it in a log stops for good (section 4).
+var ErrRepeated = errors.New("index occurs twice")
+
+// ErrStore says that the stored leaves are not the ones that the tree was made
+// of: the store lost or changed some. Nothing that it holds can be proven any
+// more, so the caller must not go on as if only one request had failed.
+var ErrStore = errors.New("store lost or changed leaves")
+
+// Tree is one version of the prefix tree. It never changes: Update makes a new
+// version that shares all untouched nodes, and readers of an old one are never
+// disturbed. It may be used by many goroutines at once. The zero Tree is empty.
+type Tree struct {
+	root  node
+	count uint64
+	limit uint64 // leaves at this position of the log or later are not in the tree
+}
+
+// node is one of:
+//
+//	missing  the zero node
+//	bucket   1..maxBucket leaves that lie in the store; hash is of the subtree they form
+//	inner    more than maxBucket leaves; hash joins the two children's
+//
+// So the shape depends on nothing but the leaves, whatever the batches were.
+//
+// A node is 48 bytes with one pointer for the garbage collector to follow, and
+// lies beside its sibling in one allocation of 96. Buckets of random indexes
+// hold 22 leaves on average: the tree costs 4 to 5 bytes of memory a leaf.
+type node struct {
+	hash  Hash
+	kids  *[2]node // of an inner node
+	count uint8    // of leaves, in a bucket
+}
+
+func inner(left, right node) node {
+	return node{hash: join(left.hash, right.hash), kids: &[2]node{left, right}}
+}
+
+// Root is the prefix_root of EPOCH; 32 zero bytes when the tree is empty.
+func (t *Tree) Root() name.PrefixRoot { return name.PrefixRoot(t.root.hash) }
+
+// Len is the number of leaves.
+func (t *Tree) Len() uint64 { return t.count }
+
+// Build makes the tree of all leaves whose Position is below limit. It reads
+// them once, in ascending order of index, and holds no more than one bucket of
+// them at a time beside the tree's top. The error is the iterator's, or
+// ErrRepeated, or ErrStore when they do not ascend.
+func Build(leaves iter.Seq2[Leaf, error], limit uint64) (*Tree, error) {
+	next, stop := iter.Pull2(leaves)
+	defer stop()
+	b := builder{next: next, limit: limit}
+	root, err := b.node(0)
+	if err != nil {
+		return nil, fmt.Errorf("building the prefix tree: %w", err)
+	}
+	return &Tree{root: root, count: b.count, limit: limit}, nil
+}
+
+// builder reads a stream of leaves through a window just long enough to tell a
+// bucket from an inner node.
+type builder struct {
+	next  func() (Leaf, error, bool)
+	limit uint64
+	count uint64
+	ahead []Leaf     // the next leaves of the stream, at most maxBucket+1
+	last  name.Index // read so far, when count > 0
+	hasher
+}
+
+// node builds the subtree at depth that the next leaf belongs to. The caller
+// knows that there is one, but at depth 0.
+func (b *builder) node(depth int) (node, error) {
+	if err := b.fill(); err != nil {
+		return node{}, err
+	}
+	n := 0
+	for n < len(b.ahead) && shared(&b.ahead[0].Index, &b.ahead[n].Index) >= depth {
+		n++
+	}
+	if n <= maxBucket {
+		bucket := b.subtree(b.ahead[:n], depth, b.limit)
+		b.ahead = b.ahead[:copy(b.ahead, b.ahead[n:])]
+		return bucket.now, nil
+	}
+	// More than a bucket's leaves share depth bits, so they lie below here.
+	prefix := b.ahead[0].Index
+	var kids [2]node
+	for side := range kids {
+		if len(b.ahead) == 0 || shared(&prefix, &b.ahead[0].Index) < depth || int(bit(&b.ahead[0].Index, depth)) != side {
+			continue // missing
+		}
+		var err error
+		if kids[side], err = b.node(depth + 1); err != nil {
+			return node{}, err
+		}
+		// The right child's first leaf may not have been in the window yet.
+		if err := b.fill(); err != nil {
+			return node{}, err
+		}
+	}
+	return inner(kids[0], kids[1]), nil
+}
+
+func (b *builder) fill() error {
+	for len(b.ahead) <= maxBucket {
+		l, err, ok := b.next()
+		if !ok {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if l.Position >= b.limit {
+			continue
+		}
+		if b.count > 0 {
+			if err := checkPair(&b.last, &l.Index); err != nil {
+				return err
+			}
+		}
+		b.ahead = append(b.ahead, l)
+		b.last = l.Index
+		b.count++
+	}
+	return nil
+}
+
+// checkPair accepts two neighbours in ascending order. Among sorted indexes no
+// two share more bits than some neighbours do, so checking those is enough.
+func checkPair(a, b *name.Index) error {
+	// The errors take copies: pointers would put every leaf of Build on the heap.
+	if shared(a, b) >= maxDepth {
+		return fmt.Errorf("%w, or in its first 255 bits: %v and %v", ErrRepeated, *a, *b)
+	}
+	if compare(a, b) > 0 {
+		return fmt.Errorf("%w: %v after %v, want ascending indexes", ErrStore, *b, *a)
+	}
+	return nil
+}
+
+// split is the number of leaves that go left below depth.
+func split(leaves []Leaf, depth int) int {
+	return sort.Search(len(leaves), func(i int) bool { return bit(&leaves[i].Index, depth) == 1 })
+}
+
+// hasher hashes leaves that are at hand.
+type hasher struct {
+	joins int // inner nodes hashed so far: a benchmark holds it against theory
+}
+
+func (h *hasher) join(left, right Hash) Hash {
+	h.joins++
+	return join(left, right)
+}
+
+// grown is a subtree with new leaves and what it was without them.
+type grown struct {
+	now node
+	was Hash
+	old int // leaves that are not new
+}
+
+// subtree makes the subtree at depth of sorted leaves that all share depth
+// bits; those at position limit or later are new. Hashing a bucket as it is
+// and, on the way, as it was, tells at hardly any cost whether the store
+// still holds what the tree was made of.
+func (h *hasher) subtree(leaves []Leaf, depth int, limit uint64) (g grown) {
+	switch len(leaves) {
+	case 0:
+		return g
+	case 1:
+		g.now = node{hash: leaves[0].Hash, count: 1}
+		if leaves[0].Position < limit {
+			g.was, g.old = leaves[0].Hash, 1
+		}
+		return g
+	}
+	cut := split(leaves, depth)
+	left := h.subtree(leaves[:cut], depth+1, limit)
+	right := h.subtree(leaves[cut:], depth+1, limit)
+	g.now.hash = h.join(left.now.hash, right.now.hash)
+	if len(leaves) > maxBucket {
+		g.now.kids = &[2]node{left.now, right.now}
+	} else {
+		g.now.count = uint8(len(leaves))
+	}
+	switch g.old = left.old + right.old; {
+	case g.old == len(leaves):
+		g.was = g.now.hash
+	case g.old > 1:
+		g.was = h.join(left.was, right.was)
+	case left.old == 1:
+		g.was = left.was // a single leaf stands as high as it can
+	default:
+		g.was = right.was
+	}
+	return g
+}
+
+// scan reads the stored leaves of a bucket into dst, without those that are
+// newer than the tree. It checks all that later code needs to be safe, not yet
+// that they hash to what the bucket remembers.
+func (t *Tree) scan(dst []Leaf, leaves Leaves, prefix *name.Index, depth int) ([]Leaf, error) {
+	all, err := leaves.Range(dst[:0], *prefix, depth)
+	if err != nil {
+		return nil, fmt.Errorf("reading leaves: %w", err)
+	}
+	kept := all[:0]
+	for _, l := range all {
+		if l.Position >= t.limit {
+			continue
+		}
+		if shared(prefix, &l.Index) < depth {
+			return nil, fmt.Errorf("%w: %v is not below the first %d bits of %v", ErrStore, l.Index, depth, *prefix)
+		}
+		if n := len(kept); n > 0 && (compare(&kept[n-1].Index, &l.Index) > 0 || shared(&kept[n-1].Index, &l.Index) >= maxDepth) {
+			return nil, fmt.Errorf("%w: %v after %v, want ascending indexes", ErrStore, l.Index, kept[n-1].Index)
+		}
+		kept = append(kept, l)
+	}
+	return kept, nil
+}
+
+func errBucket(n *node, prefix *name.Index, depth, found int) error {
+	return fmt.Errorf("%w: %d of %d leaves below the first %d bits of %v do not give the hash that the tree remembers",
+		ErrStore, found, n.count, depth, *prefix)
+}
