@@ -1,0 +1,139 @@
+package checkpoint
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/musterlog/muster/log/name"
+)
+
+// redacted is embedded in every type that holds a private key: what prints or
+// marshals it gets this one word. Where fmt asks no method (%p, a value in
+// another struct's private field) it meets a pointer and prints an address:
+// that is why the keys below are held by one.
+type redacted struct{}
+
+const redaction = "REDACTED"
+
+func (redacted) String() string               { return redaction }
+func (redacted) GoString() string             { return redaction }
+func (redacted) Format(f fmt.State, _ rune)   { f.Write([]byte(redaction)) }
+func (redacted) MarshalText() ([]byte, error) { return []byte(redaction), nil }
+func (redacted) MarshalJSON() ([]byte, error) { return []byte(`"` + redaction + `"`), nil }
+
+// Signer holds a log's private key. It signs whatever checkpoint it is given:
+// that a log never signs two histories is its owner's duty (protocol section 8).
+type Signer struct {
+	redacted
+	key     Key
+	private *ed25519.PrivateKey
+}
+
+// NewSigner makes the Signer of the log with this origin from an Ed25519 seed.
+func NewSigner(origin string, seed [32]byte) (*Signer, error) {
+	if _, err := name.ParseOrigin(origin); err != nil {
+		return nil, fmt.Errorf("making log key: %w", err)
+	}
+	private := ed25519.NewKeyFromSeed(seed[:])
+	key, err := newKey(origin, Ed25519, private.Public().(ed25519.PublicKey))
+	if err != nil {
+		return nil, fmt.Errorf("making log key: %w", err)
+	}
+	return &Signer{key: key, private: &private}, nil
+}
+
+// Key is the public key.
+func (s *Signer) Key() Key { return s.key }
+
+// Sign is the checkpoint as a note with the log's signature. Equal checkpoints
+// give equal bytes, so signing again after a crash repeats what was said.
+//
+//	signature = Ed25519(text)                                     (C2SP tlog-checkpoint)
+//
+// It panics if the checkpoint is of another origin or its size is 2^63 or
+// more: then the caller does not know what it is signing, and must stop.
+func (s *Signer) Sign(c Checkpoint) []byte {
+	if string(c.Origin) != s.key.Name || c.Size > maxSize {
+		panic(fmt.Sprintf("checkpoint: the key of log %q is asked to sign size %d of %q", s.key.Name, c.Size, c.Origin))
+	}
+	text := c.Text()
+	return Append([]byte(text+"\n"), Line{Name: s.key.Name, ID: s.key.ID, Signature: ed25519.Sign(*s.private, []byte(text))})
+}
+
+const privatePrefix = "PRIVATE+KEY+"
+
+// Text is the private key as a key file holds it, in the form of
+// golang.org/x/mod/sumdb/note. It is the secret itself.
+//
+//	"PRIVATE+KEY+" name "+" id in 8 hexadecimal digits "+" base64(01 || seed)
+func (s *Signer) Text() string {
+	b := append([]byte{byte(Ed25519)}, s.private.Seed()...)
+	return fmt.Sprintf("%s%s+%08x+%s", privatePrefix, s.key.Name, s.key.ID, base64.StdEncoding.EncodeToString(b))
+}
+
+// ParseSigner reads Text, without a line break at its end. Its errors never
+// quote what was read: it may be a secret with a typing error.
+func ParseSigner(text string) (*Signer, error) {
+	rest, ok := strings.CutPrefix(text, privatePrefix)
+	parts := strings.SplitN(rest, "+", 3)
+	if !ok || len(parts) != 3 || len(text) > maxKeyText {
+		return nil, errors.New("reading log key: want PRIVATE+KEY+name+id+base64")
+	}
+	b, err := parseBase64(parts[2])
+	if err != nil || len(b) != 1+ed25519.SeedSize || KeyType(b[0]) != Ed25519 {
+		return nil, fmt.Errorf("reading log key: want base64 of type 01 and a seed of %d bytes after the key id", ed25519.SeedSize)
+	}
+	s, err := NewSigner(parts[0], [32]byte(b[1:]))
+	if err != nil {
+		return nil, fmt.Errorf("reading log key: %w", err)
+	}
+	if parts[1] != fmt.Sprintf("%08x", s.key.ID) {
+		return nil, errors.New("reading log key: its name, key id and seed do not belong together")
+	}
+	return s, nil
+}
+
+// Cosigner holds the private key of a witness or an auditor: one of the two,
+// since a key states one thing only (protocol section 7). A cosignature does
+// not bind its cosigner's name, so the key serves nothing else, either.
+type Cosigner struct {
+	redacted
+	key     Key
+	private *ed25519.PrivateKey
+}
+
+// NewCosigner makes a Cosigner with this name from an Ed25519 seed.
+func NewCosigner(name string, seed [32]byte) (*Cosigner, error) {
+	private := ed25519.NewKeyFromSeed(seed[:])
+	key, err := newKey(name, Cosignature, private.Public().(ed25519.PublicKey))
+	if err != nil {
+		return nil, fmt.Errorf("making cosigner key: %w", err)
+	}
+	return &Cosigner{key: key, private: &private}, nil
+}
+
+// Key is the public key.
+func (c *Cosigner) Key() Key { return c.key }
+
+// Cosign states that at this time (POSIX seconds, below 2^63) a checkpoint's
+// text was the largest consistent one that the cosigner had seen. It gives the
+// line to send, and keeps no record: the caller stores what it has cosigned
+// before this is called.
+//
+//	signature = u64 time || Ed25519("cosignature/v1\ntime " time "\n" text)   (C2SP tlog-cosignature)
+func (c *Cosigner) Cosign(text string, time uint64) Line {
+	sig := binary.BigEndian.AppendUint64(nil, time)
+	return Line{Name: c.key.Name, ID: c.key.ID, Signature: append(sig, ed25519.Sign(*c.private, cosigned(text, time))...)}
+}
+
+const cosignatureSize = 8 + ed25519.SignatureSize
+
+// cosigned is the message of a cosignature. It covers the whole text of the
+// note, so a cosigner answers for every line it passes on.
+func cosigned(text string, time uint64) []byte {
+	return fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", time, text)
+}
