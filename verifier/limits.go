@@ -1,0 +1,24 @@
+package verifier
+
+import "time"
+
+// All limits of the verifier, each with its reason.
+const (
+	// DefaultMaxAge bounds how long a client can be held on an old view: a log
+	// publishes at least every minute, so an hour forgives outages, no more.
+	DefaultMaxAge = time.Hour
+
+	// maxAhead forgives a client's slow clock (protocol section 6).
+	maxAhead = 300 * time.Second
+
+	// anyAge is older than any log: about 95 years.
+	anyAge = 50_000 * 24 * time.Hour
+
+	// MostOpened is how many events a client asks for in one page: the most
+	// that a server gives.
+	MostOpened = 190
+
+	// maxPages bounds one question: 4 billion events would be 22 million pages,
+	// an account of 65,536 events 345; beyond that somebody plays games.
+	maxPages = 4096
+)
