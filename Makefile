@@ -1,0 +1,64 @@
+# make run    builds muster, makes a log in $(DIR) if there is none, serves it on loopback
+# make test   everything that must hold: format, vet, lint, tests, races, other targets
+# make bench  what it costs, beside the floor that its cryptography sets
+# make fuzz   every fuzz target for $(FUZZTIME)
+# make vectors  writes testdata/vectors anew
+
+ORIGIN   ?= example.org/muster
+DIR      ?= run/$(subst /,_,$(ORIGIN))
+LISTEN   ?= 127.0.0.1:8650
+FUZZTIME ?= 30s
+
+GO     ?= go
+export CGO_ENABLED ?= 0
+
+# The packages that clients embed: they must build for phones and browsers.
+PURE = ./log/name ./log/event ./log/vrf ./log/commitment ./log/prefix ./log/leaf \
+       ./log/checkpoint ./log/answer ./verifier ./verifier/code ./verifier/device
+
+# Where goroutines meet; cgo is needed for the race detector only.
+RACY = ./log ./log/store/... ./api/... ./verifier/...
+
+.PHONY: all run build test check bench fuzz vectors generate clean
+
+all: build
+
+build:
+	$(GO) build -o bin/muster ./cmd/muster
+
+run: build
+	@mkdir -p $(dir $(DIR))
+	@echo 'In another terminal, from this folder:'
+	@echo '  export MUSTER_POLICY=$(DIR)/policy; alias muster=bin/muster; muster help'
+	bin/muster serve --dir $(DIR) --init --origin $(ORIGIN) --listen $(LISTEN)
+
+test: check
+	$(GO) test ./...
+	CGO_ENABLED=1 $(GO) test -race -short $(RACY)
+
+check:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	GOOS=js GOARCH=wasm $(GO) build $(PURE)
+	GOARCH=386 $(GO) vet $(PURE)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 3x ./log ./verifier
+
+# Each target by itself: the go command fuzzes one at a time.
+fuzz:
+	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for t in $$(grep -rh '^func Fuzz' $$f/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+	    echo "$$f $$t"; $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) $$f || exit 1; \
+	  done; done
+
+vectors:
+	$(GO) run ./testdata/make
+
+# protoc comes from Debian's protobuf-compiler.
+generate:
+	$(GO) generate ./api/...
+
+clean:
+	rm -rf bin

@@ -1,0 +1,146 @@
+// Package client carries bytes to and from a log's network edge. It knows
+// nothing of trust: what it returns may be forged, stale or nonsense of the
+// right length, and package verifier or the tree's root tells.
+//
+// A Client is a verifier.Source.
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	musterv1 "github.com/musterlog/muster/api/v1"
+	"github.com/musterlog/muster/api/v1/musterv1connect"
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/event"
+	"github.com/musterlog/muster/log/name"
+)
+
+// Config says where the log is.
+type Config struct {
+	URL       string       // base URL, http or https, such as http://127.0.0.1:8650
+	HTTP      *http.Client // nil: one with a time-out of two minutes; redirects are never followed
+	UserAgent string       // empty: "muster"
+}
+
+// Client talks to one log. Its methods may be called from any goroutine.
+type Client struct {
+	base    string // without a slash at the end
+	http    *http.Client
+	account musterv1connect.MusterServiceClient
+}
+
+// New makes a client; it connects to nothing yet.
+func New(cfg Config) (*Client, error) {
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return nil, fmt.Errorf("log URL %q: want the log's base URL, such as http://127.0.0.1:8650", cfg.URL)
+	}
+	own := http.Client{Timeout: timeout}
+	if cfg.HTTP != nil {
+		own = *cfg.HTTP
+	}
+	own.CheckRedirect = refuseRedirect
+	own.Transport = &transport{next: own.Transport, userAgent: cfg.UserAgent}
+	c := &Client{base: strings.TrimRight(cfg.URL, "/"), http: &own}
+	c.account = musterv1connect.NewMusterServiceClient(c.http, c.base, connect.WithReadMaxBytes(musterv1.MaxResponse))
+	return c, nil
+}
+
+// transport names the caller, and marks the errors that mean that no answer
+// came at all.
+type transport struct {
+	next      http.RoundTripper // nil: http.DefaultTransport
+	userAgent string            // empty: "muster"
+}
+
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context()) // a RoundTripper must leave its request alone
+	r.Header.Set("User-Agent", cmp.Or(t.userAgent, "muster"))
+	next := t.next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	response, err := next.RoundTrip(r)
+	if err != nil {
+		return nil, &unreachableError{err}
+	}
+	return response, nil
+}
+
+// Lookup answers a canonical Request with the bytes of an Answer (protocol
+// section 5), at most 32 MiB; they are to be verified.
+func (c *Client) Lookup(ctx context.Context, request []byte) ([]byte, error) {
+	r, err := c.account.Lookup(ctx, &musterv1.LookupRequest{Request: request})
+	if err != nil {
+		return nil, c.explain("looking up", err)
+	}
+	return r.GetAnswer(), nil
+}
+
+// Submit sends 1 to 1000 encoded events and waits until they are published.
+// Each gets an outcome, in order. An error says nothing about what became of
+// the events: sending them again is safe.
+func (c *Client) Submit(ctx context.Context, events [][]byte, receipts bool) ([]answer.Outcome, error) {
+	if len(events) == 0 || len(events) > musterv1.MaxEvents {
+		return nil, fmt.Errorf("submitting %d events: want 1 to %d at once", len(events), musterv1.MaxEvents)
+	}
+	r, err := c.account.Submit(ctx, &musterv1.SubmitRequest{Events: events, Receipts: receipts})
+	if err != nil {
+		return nil, c.explain("submitting", err)
+	}
+	if len(r.GetResults()) != len(events) {
+		return nil, fmt.Errorf("submitting: the log at %s gave %d results for %d events", c.base, len(r.GetResults()), len(events))
+	}
+	outcomes := make([]answer.Outcome, len(events))
+	for i, result := range r.GetResults() {
+		if outcomes[i], err = outcome(result); err != nil {
+			return nil, fmt.Errorf("submitting: the log at %s, event %d of %d: %w", c.base, i+1, len(events), err)
+		}
+	}
+	return outcomes, nil
+}
+
+func outcome(r *musterv1.SubmitResult) (o answer.Outcome, err error) {
+	switch result := r.GetResult().(type) {
+	case *musterv1.SubmitResult_Accepted:
+		a := result.Accepted
+		if len(a.GetEventId()) != len(name.EventID{}) {
+			return o, fmt.Errorf("event_id of %d bytes, want %d", len(a.GetEventId()), len(name.EventID{}))
+		}
+		o.Seq, o.Position, o.Event, o.Receipt = a.GetSeq(), a.GetPosition(), name.EventID(a.GetEventId()), a.GetReceipt()
+	case *musterv1.SubmitResult_Refused:
+		f := result.Refused
+		if f.GetRole() > uint32(event.Subject) {
+			return o, fmt.Errorf("role %d, want 0 or 1", f.GetRole())
+		}
+		o.Refused = &event.Error{
+			Rule:   event.Rule(quote(f.GetRule())),
+			Role:   event.Role(f.GetRole()),
+			Detail: quote(f.GetMessage()),
+			Head:   f.GetHead(),
+		}
+	case *musterv1.SubmitResult_Unavailable:
+		o.Err = errors.New(quote(result.Unavailable.GetMessage()))
+	default:
+		return o, errors.New("a result without content: this client may be older than the log")
+	}
+	return o, nil
+}
+
+// Info is what the log says of itself, unverified.
+func (c *Client) Info(ctx context.Context) (*musterv1.InfoResponse, error) {
+	r, err := c.account.Info(ctx, &musterv1.InfoRequest{})
+	if err != nil {
+		return nil, c.explain("asking for the log's information", err)
+	}
+	return r, nil
+}

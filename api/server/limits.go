@@ -1,0 +1,56 @@
+package server
+
+import "time"
+
+// All limits of the server, each with its reason. Those that clients share are
+// in package musterv1: events of one call, bytes of a request and a response.
+const (
+	// maxBodySlack is what a request's body may have beyond its message: gRPC
+	// puts 5 bytes before it. Beyond, the connection is cut: Connect itself
+	// would read an oversized body to its end.
+	maxBodySlack = 1024
+
+	// maxLevel is the highest level that a tile can have: a tree has fewer than
+	// 2^63 leaves, a hash of level 8 covers 2^64. Paths go to 63.
+	maxLevel = 7
+
+	// maxHeaderBytes is many times what clients and proxies send.
+	maxHeaderBytes = 16 << 10
+
+	// headerTimeout is the longest that a request's header may take: who
+	// connects and says nothing holds a connection no longer.
+	headerTimeout = 10 * time.Second
+
+	// readTimeout is the longest that a request may take to arrive: 2 MiB over
+	// a bad mobile line.
+	readTimeout = 30 * time.Second
+
+	// maxWait is the longest that a call works or waits for its epoch to be
+	// published: epochs take seconds, cosigners that are away a little more.
+	// Events that take longer stay on their way, and their results say so.
+	maxWait = 60 * time.Second
+
+	// writeTimeout is the longest from a request's header to the end of its
+	// response: arriving, waiting, and a minute to send 32 MiB.
+	writeTimeout = readTimeout + maxWait + time.Minute
+
+	// idleTimeout keeps a connection for a client's next request: monitors
+	// come back at every epoch, which is at least once a minute.
+	idleTimeout = 2 * time.Minute
+
+	// pingTimeout is how long an HTTP/2 connection may be silent before it is
+	// asked whether it lives; phones vanish without a word.
+	pingTimeout = 30 * time.Second
+
+	// maxStreams bounds what one HTTP/2 connection has open at once: times
+	// 2 MiB of request, 200 MiB.
+	maxStreams = 100
+
+	// checkpointAge, in seconds, is how long a cache may hand out a checkpoint:
+	// an epoch's usual length.
+	checkpointAge = 1
+
+	// tileAge, in seconds, is how long a cache may keep what never changes: a
+	// year, the most that HTTP caches heed.
+	tileAge = 365 * 24 * 3600
+)

@@ -1,0 +1,110 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	musterv1 "github.com/musterlog/muster/api/v1"
+)
+
+// Config is what the edge is made of.
+type Config struct {
+	Backend Backend      // required
+	Logger  *slog.Logger // faults and panics; nil: slog.Default()
+}
+
+// handler is the whole edge. It routes by hand: http.ServeMux would redirect
+// and clean paths, and each file here has one spelling and no other.
+type handler struct {
+	backend Backend
+	logger  *slog.Logger
+
+	prefix  string // path of the account API, with both slashes
+	account http.Handler
+}
+
+// New makes the handler of everything that a log serves to the public.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.Backend == nil {
+		return nil, errors.New("a server needs a backend")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	h := &handler{backend: cfg.Backend, logger: cfg.Logger}
+	h.prefix, h.account = newService(cfg)
+	return h, nil
+}
+
+// ServeHTTP answers one request. A panic costs that request alone; one in a
+// goroutine that the backend started ends the process, as it should.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer h.recover(w, r)
+
+	// Nothing may be kept by a cache unless the code below says so: an error
+	// that a CDN remembers for a day is an outage of a day.
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+
+	// The path as it was sent: %30 is not another spelling of 0.
+	path := r.URL.EscapedPath()
+	if strings.HasPrefix(path, h.prefix) {
+		r.Body = http.MaxBytesReader(w, r.Body, musterv1.MaxRequest+maxBodySlack)
+		h.account.ServeHTTP(w, r)
+		return
+	}
+	h.serveFile(w, r, path)
+}
+
+func (h *handler) recover(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { // net/http's own way to cut a response
+		panic(p)
+	}
+	h.logger.Error("panic while answering", "path", r.URL.EscapedPath(), "panic", p, "stack", string(debug.Stack()))
+	fail(w, http.StatusInternalServerError, "internal error")
+}
+
+// fail answers with an error that nobody keeps.
+func fail(w http.ResponseWriter, status int, text string) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Del("Content-Length")
+	w.WriteHeader(status)
+	w.Write([]byte(text + "\n"))
+}
+
+// Server is an HTTP server with the time-outs and limits of this package. It
+// speaks HTTP/1.1, and HTTP/2 also without TLS, so that gRPC works on loopback
+// and behind a proxy.
+func Server(handler http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			SendPingTimeout:      pingTimeout,
+			PingTimeout:          pingTimeout / 2,
+		},
+	}
+}
+
+// milliseconds is d for the wire.
+func milliseconds(d time.Duration) uint64 { return uint64(max(d.Milliseconds(), 0)) }

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"connectrpc.com/connect"
+
+	musterv1 "github.com/musterlog/muster/api/v1"
+	"github.com/musterlog/muster/api/v1/musterv1connect"
+	"github.com/musterlog/muster/log/answer"
+)
+
+// service is the account API: it carries bytes between protobuf and the backend.
+type service struct {
+	backend Backend
+	logger  *slog.Logger
+}
+
+// errInternal is all that a caller learns of a fault; the cause may name paths
+// or accounts.
+var errInternal = errors.New("the log has a fault; its operator finds the cause in the server's log")
+
+func newService(cfg Config) (string, http.Handler) {
+	s := &service{cfg.Backend, cfg.Logger}
+	return musterv1connect.NewMusterServiceHandler(s,
+		connect.WithReadMaxBytes(musterv1.MaxRequest),
+		connect.WithSendMaxBytes(musterv1.MaxResponse),
+		// Hashes, keys and signatures do not shrink; to try costs more than the
+		// lookup, and a request that unpacks to a gigabyte is not even begun.
+		connect.WithCompression("gzip", nil, nil),
+		connect.WithRecover(s.recovered),
+	)
+}
+
+func (s *service) recovered(_ context.Context, spec connect.Spec, _ http.Header, p any) error {
+	s.logger.Error("panic while answering", "procedure", spec.Procedure, "panic", p, "stack", string(debug.Stack()))
+	return connect.NewError(connect.CodeInternal, errInternal)
+}
+
+func (s *service) Submit(ctx context.Context, r *musterv1.SubmitRequest) (*musterv1.SubmitResponse, error) {
+	events := r.GetEvents()
+	if len(events) == 0 || len(events) > musterv1.MaxEvents {
+		return nil, connect.NewError(connect.CodeInvalidArgument,
+			fmt.Errorf("%d events: want 1 to %d in one call", len(events), musterv1.MaxEvents))
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	outcomes := s.backend.Submit(ctx, events, r.GetReceipts())
+	if len(outcomes) != len(events) {
+		return nil, s.fault("Submit", fmt.Errorf("%d outcomes for %d events", len(outcomes), len(events)))
+	}
+	response := &musterv1.SubmitResponse{Results: make([]*musterv1.SubmitResult, len(outcomes))}
+	for i := range outcomes {
+		response.Results[i] = result(&outcomes[i])
+	}
+	return response, nil
+}
+
+func result(o *answer.Outcome) *musterv1.SubmitResult {
+	switch {
+	case o.Refused != nil:
+		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Refused{Refused: &musterv1.Refused{
+			Rule:    string(o.Refused.Rule),
+			Role:    uint32(o.Refused.Role),
+			Message: o.Refused.Detail,
+			Head:    o.Refused.Head,
+		}}}
+	case o.Err != nil:
+		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Unavailable{
+			Unavailable: &musterv1.Unavailable{Message: o.Err.Error()},
+		}}
+	default:
+		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Accepted{Accepted: &musterv1.Accepted{
+			Seq:      o.Seq,
+			Position: o.Position,
+			EventId:  o.Event[:],
+			Receipt:  o.Receipt,
+		}}}
+	}
+}
+
+func (s *service) Lookup(ctx context.Context, r *musterv1.LookupRequest) (*musterv1.LookupResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	bytes, err := s.backend.Lookup(ctx, r.GetRequest())
+	switch {
+	case err == nil:
+		return &musterv1.LookupResponse{Answer: bytes}, nil
+	case errors.Is(err, answer.ErrRequest):
+		return nil, connect.NewError(connect.CodeInvalidArgument, err)
+	case errors.Is(err, answer.ErrBehind):
+		return nil, connect.NewError(connect.CodeUnavailable, err)
+	case ctx.Err() != nil:
+		return nil, ctx.Err() // Connect knows its code
+	default:
+		return nil, s.fault("Lookup", err)
+	}
+}
+
+func (s *service) Info(context.Context, *musterv1.InfoRequest) (*musterv1.InfoResponse, error) {
+	i := s.backend.Info()
+	return &musterv1.InfoResponse{
+		Origin:          string(i.Origin),
+		LogVkey:         i.LogKey,
+		Genesis:         i.Genesis,
+		Size:            i.Size,
+		Epoch:           i.Epoch,
+		EpochIntervalMs: milliseconds(i.EpochInterval),
+		HeartbeatMs:     milliseconds(i.Heartbeat),
+		MaxDevices:      uint32(i.MaxDevices),
+		ServerVersion:   i.Version,
+	}, nil
+}
+
+// fault keeps the cause and answers without it.
+func (s *service) fault(doing string, err error) error {
+	s.logger.Error("answering", "procedure", doing, "error", err)
+	return connect.NewError(connect.CodeInternal, errInternal)
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"crypto/rand"
+
+	"github.com/spf13/cobra"
+
+	"github.com/musterlog/muster/log/name"
+)
+
+func newSeed() (seed [32]byte) {
+	rand.Read(seed[:]) // ends the process rather than fail
+	return seed
+}
+
+func initCommand(g *globals) *cobra.Command {
+	var dir, origin string
+	c := &cobra.Command{
+		Use:   "init --dir DIR --origin ORIGIN",
+		Short: "Make the keys and the empty log",
+		Args:  takes(0),
+		RunE: func(*cobra.Command, []string) error {
+			return g.initLog(logDir(dir), origin)
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "`DIR` for the log; made if needed")
+	c.Flags().StringVar(&origin, "origin", "", "the log's name for ever, for example keys.example.org/log1")
+	c.MarkFlagRequired("dir")
+	c.MarkFlagRequired("origin")
+	return c
+}
+
+func (g *globals) initLog(dir logDir, text string) error {
+	origin, err := name.ParseOrigin(text)
+	if err != nil {
+		return usageError{err}
+	}
+	if err := dir.create(origin); err != nil {
+		return err
+	}
+	g.say("made log %s in %s", origin, dir)
+	g.say("clients trust it by %s: its quorum is none, which is no protection against the log itself", dir.path("policy"))
+	g.say("keep %s and %s secret; who has them can sign as this log and link its entries to accounts", dir.path("log.key"), dir.path("vrf.key"))
+	return nil
+}

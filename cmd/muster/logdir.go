@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/store/pebble"
+	"github.com/musterlog/muster/log/vrf"
+)
+
+// logDir is a log's folder:
+//
+//	log.key      the log's signing key, in the form of golang.org/x/mod/sumdb/note
+//	vrf.key      the VRF key's seed, hex
+//	log.vkey     the verifier key, for everybody
+//	policy       a trust policy for clients: this log and no cosigner
+//	signed-head  the newest checkpoint that was signed (better on another disk: a link will do)
+//	store/       the embedded store
+type logDir string
+
+func (d logDir) path(file string) string { return filepath.Join(string(d), file) }
+
+// exists says whether a log was made here, even if that was interrupted.
+func (d logDir) exists() (bool, error) {
+	_, err := os.Lstat(d.path("log.key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (d logDir) storeConfig() pebble.Config { return pebble.Config{Dir: d.path("store")} }
+
+// create makes keys and an empty log. The signing key is written last of the
+// keys and before the store: a crash in between leaves a folder that open
+// refuses and that can be deleted, since nothing was signed with the key yet.
+func (d logDir) create(origin name.Origin) error {
+	if ok, err := d.exists(); err != nil {
+		return err
+	} else if ok {
+		return fmt.Errorf("%s has a log already: `muster serve --dir %s` runs it", d, d)
+	}
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return err
+	}
+	signer, err := checkpoint.NewSigner(string(origin), newSeed())
+	if err != nil {
+		return err
+	}
+	vrfSeed := newSeed()
+	vkey := signer.Key().String()
+	policy := fmt.Sprintf("# Trusts the log alone: quorum none is no protection against the log itself.\nlog %s\nquorum none\n", vkey)
+	for _, f := range []struct {
+		name, text string
+		mode       fs.FileMode
+	}{
+		{"vrf.key", hex.EncodeToString(vrfSeed[:]) + "\n", 0o600},
+		{"log.vkey", vkey + "\n", 0o644},
+		{"policy", policy, 0o644},
+		{"log.key", signer.Text() + "\n", 0o600},
+	} {
+		if err := writeNew(d.path(f.name), []byte(f.text), f.mode); err != nil {
+			return err
+		}
+	}
+	s, err := pebble.Create(d.storeConfig())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return log.Create(log.Config{Origin: origin, Signer: signer, VRF: vrf.NewPrivateKey(vrfSeed), Store: s, Head: log.HeadFile(d.path("signed-head"))})
+}
+
+// open reads the keys and opens the store; the caller completes the Config.
+func (d logDir) open() (log.Config, *pebble.Store, error) {
+	var cfg log.Config
+	if ok, err := d.exists(); err != nil || !ok {
+		return cfg, nil, errors.Join(err, fmt.Errorf("%s has no log: make one with `muster init --dir %s --origin ORIGIN`, or add --init --origin ORIGIN here", d, d))
+	}
+	text, err := readSecret(d.path("log.key"))
+	if err != nil {
+		return cfg, nil, err
+	}
+	if cfg.Signer, err = checkpoint.ParseSigner(text); err != nil {
+		return cfg, nil, fmt.Errorf("%s: %w", d.path("log.key"), err)
+	}
+	if cfg.Origin, err = name.ParseOrigin(cfg.Signer.Key().Name); err != nil {
+		return cfg, nil, fmt.Errorf("%s: %w", d.path("log.key"), err)
+	}
+	if text, err = readSecret(d.path("vrf.key")); err != nil {
+		return cfg, nil, err
+	}
+	seed, err := hex.DecodeString(text)
+	if err != nil || len(seed) != 32 {
+		return cfg, nil, fmt.Errorf("%s: want 64 hex digits", d.path("vrf.key"))
+	}
+	cfg.VRF = vrf.NewPrivateKey([32]byte(seed))
+	cfg.Head = log.HeadFile(d.path("signed-head"))
+	s, err := pebble.Open(d.storeConfig())
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg.Store = s
+	return cfg, s, nil
+}
+
+// readSecret refuses a secret that others on this machine could read.
+func readSecret(path string) (string, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a plain file", path)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("%s may be read by others (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	b, err := os.ReadFile(path)
+	return strings.TrimSuffix(string(b), "\n"), err
+}
+
+func writeNew(path string, data []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,101 @@
+// Command muster runs a transparency log of account devices, and verifies
+// what such a log says. `muster help` lists its commands.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/musterlog/muster/verifier"
+)
+
+// Exit codes, fixed for scripts.
+const (
+	exitOK     = 0
+	exitFailed = 1 // could not
+	exitUsage  = 2
+	exitRefuse = 3 // verification failed
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}
+
+// run is the whole command; tests call it as the binary does.
+func run(ctx context.Context, args []string, t *terminal) int {
+	g := &globals{terminal: t}
+	root := newRoot(g)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	t.say("%v", err)
+	switch {
+	case !g.started || errors.As(err, new(usageError)):
+		return exitUsage
+	case errors.As(err, new(*verifier.Failure)):
+		return exitRefuse
+	}
+	return exitFailed
+}
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ error }
+
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// takes refuses any other number of arguments, and shows how the command is used.
+func takes(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage("want `%s`, got %d arguments: see `%s --help`", strings.TrimSuffix(c.UseLine(), " [flags]"), len(args), c.CommandPath())
+		}
+		return nil
+	}
+}
+
+func newRoot(g *globals) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "muster",
+		Short: "A transparency log of account devices: run it, or verify what it says",
+		Long: `muster records every device that is added to or removed from an account, and
+every full re-registration, in one append-only log. Clients verify each device
+list they are given; owners see every event on their account.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			g.started = true
+		},
+	}
+	root.SetIn(g.in)
+	root.SetOut(g.out)
+	root.SetErr(g.err)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	g.addFlags(root)
+	root.AddGroup(
+		&cobra.Group{ID: "read", Title: "Verify:"},
+		&cobra.Group{ID: "agent", Title: "Be a device (a small agent for trying things out):"},
+		&cobra.Group{ID: "operate", Title: "Run a log:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g))
+	add("agent", registerCommand(g), linkCommand(g), unlinkCommand(g), confirmCommand(g), reregisterCommand(g))
+	add("operate", initCommand(g), serveCommand(g), submitCommand(g), operatorCommand(g))
+	root.AddCommand(versionCommand(g))
+	return root
+}

@@ -1,0 +1,129 @@
+// Package muster_test holds the rules about which way imports run.
+package muster_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/musterlog/muster/"
+
+// rules says what each package of the house must never reach, and why.
+// A package matches by its path or, with "/...", by everything below it.
+var rules = []struct {
+	packages []string
+	never    []string
+	direct   bool // only its own imports, not what they reach
+	why      string
+}{
+	{
+		packages: []string{"log/name", "log/event", "log/vrf", "log/commitment", "log/prefix", "log/leaf", "log/checkpoint", "log/answer", "verifier", "verifier/code", "verifier/device"},
+		never:    []string{"net", "net/http", "log/slog", "encoding/json", "google.golang.org/protobuf/...", "connectrpc.com/...", "github.com/cockroachdb/...", "github.com/spf13/..."},
+		why:      "they run on phones and in browsers, where each of these costs megabytes or does not work",
+	},
+	{
+		packages: []string{"log/name", "log/event", "log/vrf", "log/commitment", "log/prefix", "log/leaf", "log/checkpoint", "log/answer", "verifier", "verifier/code", "verifier/device"},
+		never:    []string{"os"},
+		direct:   true,
+		why:      "what judges bytes has no files and no environment, so that it can be tested and embedded",
+	},
+	{
+		packages: []string{"log/name", "log/event", "log/vrf", "log/commitment", "log/prefix", "log/leaf", "log/checkpoint"},
+		never:    []string{module + "log/answer", module + "log/store/...", module + "log", module + "verifier/...", module + "api/..."},
+		why:      "formats stand below everything that uses them",
+	},
+	{
+		packages: []string{"verifier", "verifier/code", "verifier/device", "verifier/statefile"},
+		never:    []string{module + "log", module + "log/store/...", module + "api/server", module + "witness/..."},
+		why:      "a client must not carry a server",
+	},
+	{
+		packages: []string{"log"},
+		never:    []string{module + "verifier/...", module + "witness/...", module + "api/...", "net/http"},
+		direct:   true,
+		why:      "the log does not speak HTTP, handlers do; and it does not judge itself",
+	},
+	{
+		packages: []string{"api/server", "api/client"},
+		never:    []string{module + "log", module + "log/store/...", module + "verifier/..."},
+		why:      "the edge carries bytes: it decides nothing and trusts nobody",
+	},
+	{
+		packages: []string{"log", "log/store", "log/answer", "api/server", "api/client", "verifier/statefile", "cmd/muster"},
+		never:    []string{"github.com/cockroachdb/..."},
+		direct:   true,
+		why:      "engines change; only packages below log/store know one",
+	},
+	{
+		packages: []string{"..."},
+		never:    []string{module + "cmd/...", module + "log/liar"},
+		direct:   true,
+		why:      "nobody imports a command, and a log that lies belongs to tests and to the maker of test vectors",
+	},
+}
+
+// mayLie lists the packages outside of tests that may import log/liar.
+var mayLie = []string{"testdata/make"}
+
+type pkg struct {
+	ImportPath    string
+	Imports, Deps []string
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	packages := list(t)
+	for _, r := range rules {
+		matched := 0
+		for _, p := range packages {
+			path := strings.TrimPrefix(p.ImportPath, module)
+			if !slices.ContainsFunc(r.packages, func(want string) bool { return matches(path, want) }) || slices.Contains(mayLie, path) {
+				continue
+			}
+			matched++
+			reached := p.Deps
+			if r.direct {
+				reached = p.Imports
+			}
+			for _, dep := range reached {
+				if slices.ContainsFunc(r.never, func(never string) bool { return matches(dep, never) }) {
+					t.Errorf("%s must not import %s: %s", path, dep, r.why)
+				}
+			}
+		}
+		if matched < len(r.packages) {
+			t.Errorf("a rule for %v matches only %d packages: did one move?", r.packages, matched)
+		}
+	}
+}
+
+func matches(path, pattern string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if prefix, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return path == prefix || strings.HasPrefix(path, prefix+"/")
+	}
+	return path == pattern
+}
+
+func list(t *testing.T) []pkg {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}

@@ -1,0 +1,299 @@
+// Package log is the running log: it admits account events, seals them into
+// epochs one after the other, publishes checkpoints, and answers reads from
+// the newest published one. It speaks no network protocol and trusts its
+// store no further than it must: see SignedHead.
+package log
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+	"github.com/musterlog/muster/log/store"
+	"github.com/musterlog/muster/log/vrf"
+)
+
+// Config is what a log is made of. Origin, Signer, VRF, Store and Head are
+// required and belong to one log for ever; the others may change at a restart.
+type Config struct {
+	Origin name.Origin
+	Signer *checkpoint.Signer
+	VRF    *vrf.PrivateKey
+	Store  store.Store
+	Head   SignedHead
+
+	Epoch          time.Duration    // longest that an event waits; 0: DefaultEpoch
+	Heartbeat      time.Duration    // an empty epoch at least this often; 0: DefaultHeartbeat
+	MaxEpochEvents int              // an epoch is cut at this many; 0: MaxEpochEvents
+	MaxDevices     int              // companions an account may have; 0: DefaultMaxDevices
+	Now            func() time.Time // nil: time.Now
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.Signer == nil || c.VRF == nil || c.Store == nil || c.Head == nil:
+		return errors.New("a log needs a signer, a VRF key, a store and a signed head")
+	case c.Signer.Key().Name != string(c.Origin):
+		return fmt.Errorf("the log key is named %q, the log %q: they must be equal", c.Signer.Key().Name, c.Origin)
+	case c.Epoch < 0 || c.Heartbeat < 0 || c.MaxEpochEvents < 0:
+		return errors.New("negative epoch, heartbeat or epoch size")
+	case c.MaxDevices < 0 || c.MaxDevices > 255:
+		return fmt.Errorf("%d devices an account: want 1 to 255", c.MaxDevices)
+	}
+	c.Epoch = or(c.Epoch, DefaultEpoch)
+	c.Heartbeat = or(c.Heartbeat, DefaultHeartbeat)
+	c.MaxEpochEvents = or(c.MaxEpochEvents, MaxEpochEvents)
+	c.MaxDevices = or(c.MaxDevices, DefaultMaxDevices)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Log is one running log. Its methods may be called from any goroutine; Run
+// must run for Submit to return.
+type Log struct {
+	cfg     Config
+	id      name.LogID
+	genesis []byte
+
+	mu      sync.Mutex                   // guards the fields up to stopped; held for microseconds and one store read
+	open    []*ticket                    // the epoch that is filling, in the order of acceptance
+	pending map[name.AccountID][]*ticket // all that the store does not have yet, by account, ascending seq
+	stopped error                        // why no event is taken any more
+
+	opened chan struct{} // signals: the open epoch has its first event
+	full   chan struct{} // signals: the open epoch reached its size
+
+	seq       sequencer                // of the goroutine in Run alone, after Open
+	signed    atomic.Pointer[snapshot] // newest signed tree: its tiles are served
+	published atomic.Pointer[snapshot] // newest published tree: it answers lookups
+}
+
+// snapshot is one signed tree, immutable.
+type snapshot struct {
+	tree     *tree
+	prefixes *prefix.Tree
+	note     []byte
+	epoch    leaf.Epoch
+}
+
+// Create makes the log in an empty store: GENESIS and the empty EPOCH 0. The
+// log's key and VRF key are then fixed for ever. Use Open to run it.
+func Create(cfg Config) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	state, err := cfg.Store.State()
+	if err != nil {
+		return fmt.Errorf("reading the store's state: %w", err)
+	}
+	if state.Size > 0 {
+		return fmt.Errorf("the store has a log of %d leaves already", state.Size)
+	}
+	if head, err := cfg.Head.Load(); err != nil {
+		return fmt.Errorf("reading the signed head: %w", err)
+	} else if head != nil {
+		return errors.New("a signed head exists without a store: a log of this name was signed before, and making it anew would fork it")
+	}
+	l := newLog(cfg)
+	l.seq.tree, l.seq.prefixes = &tree{}, &prefix.Tree{}
+	genesis := &leaf.Genesis{Origin: cfg.Origin, VRFKey: cfg.VRF.Public()}
+	return l.seal([][]byte{genesis.Bytes()}, nil)
+}
+
+func newLog(cfg Config) *Log {
+	l := &Log{
+		cfg:     cfg,
+		id:      cfg.Origin.LogID(),
+		pending: make(map[name.AccountID][]*ticket),
+		opened:  make(chan struct{}, 1),
+		full:    make(chan struct{}, 1),
+	}
+	return l
+}
+
+// Open opens a log that Create made. It signs and publishes at most the epoch
+// that a crash left unsigned; an error says why this store must not go on.
+func Open(cfg Config) (*Log, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	l := newLog(cfg)
+	state, err := cfg.Store.State()
+	if err != nil {
+		return nil, fmt.Errorf("reading the store's state: %w", err)
+	}
+	if state.Size < 2 {
+		return nil, errors.New("the store holds no log: make one with init")
+	}
+	if err := l.loadGenesis(); err != nil {
+		return nil, err
+	}
+	if err := l.seq.load(cfg.Store, state); err != nil {
+		return nil, err
+	}
+	if err := l.checkHead(); err != nil {
+		return nil, err
+	}
+	// Signing is deterministic: what was signed before a crash is signed again
+	// in the same bytes, and what was not is signed for the first time.
+	if err := l.sign(); err != nil {
+		return nil, err
+	}
+	return l, l.publish()
+}
+
+func (l *Log) loadGenesis() error {
+	for b, err := range l.cfg.Store.Leaves(0, 1) {
+		if err != nil {
+			return fmt.Errorf("reading GENESIS: %w", err)
+		}
+		l.genesis = bytes.Clone(b)
+	}
+	parsed, err := leaf.Parse(l.genesis)
+	if err != nil {
+		return fmt.Errorf("reading GENESIS: %w", err)
+	}
+	g, ok := parsed.(*leaf.Genesis)
+	switch {
+	case !ok:
+		return errors.New("leaf 0 of the store is not GENESIS")
+	case g.Origin != l.cfg.Origin:
+		return fmt.Errorf("the store is of log %q, not of %q", g.Origin, l.cfg.Origin)
+	case g.VRFKey != l.cfg.VRF.Public():
+		return fmt.Errorf("the VRF key is not the one of log %q: with another key no account would be found again", g.Origin)
+	}
+	return nil
+}
+
+// checkHead compares the store with the last signed checkpoint. The store may
+// be ahead by one epoch, committed and not signed when the process ended; it
+// must never be behind, nor have another history.
+func (l *Log) checkHead() error {
+	raw, err := l.cfg.Head.Load()
+	if err != nil {
+		return fmt.Errorf("reading the signed head: %w", err)
+	}
+	size := l.seq.state.Size
+	if raw == nil {
+		if l.seq.state.Epochs == 1 {
+			return nil // Create ended between its commit and its signature
+		}
+		return fmt.Errorf("no signed head beside a store of %d leaves: was it restored without it? what was signed last cannot be known, so nothing is signed", size)
+	}
+	note, err := checkpoint.Parse(raw)
+	if err != nil {
+		return fmt.Errorf("reading the signed head: %w", err)
+	}
+	switch {
+	case note.Origin != l.cfg.Origin:
+		return fmt.Errorf("the signed head is of log %q, not of %q", note.Origin, l.cfg.Origin)
+	case !bytes.Equal(raw, l.cfg.Signer.Sign(note.Checkpoint)):
+		return fmt.Errorf("the signed head was not signed by this log key (%s)", l.cfg.Signer.Key())
+	case note.Size > size:
+		return fmt.Errorf("the store has %d leaves, but %d were signed: it lost its tail or is an old backup; going on would fork the log", size, note.Size)
+	case note.Size != size && note.Size != l.seq.state.First:
+		return fmt.Errorf("the signed head has size %d, the store's last epochs end at %d and %d: the head is an old copy, and what was signed since cannot be known", note.Size, l.seq.state.First, size)
+	}
+	root, err := answer.Range(0, note.Size, l.seq.tree.reader(l.cfg.Store))
+	if err != nil {
+		return fmt.Errorf("recomputing the signed root: %w", err)
+	}
+	if name.TreeRoot(root) != note.Root {
+		return fmt.Errorf("the store's root at size %d is %x, but %s was signed: the store was changed; going on would fork the log", note.Size, root, note.Root)
+	}
+	return nil
+}
+
+// Run seals and publishes epochs until ctx ends, then seals what is waiting
+// and returns nil. Any other return says that the log does not know its state
+// and must not go on: end the process.
+func (l *Log) Run(ctx context.Context) error {
+	heartbeat := time.NewTimer(l.cfg.Heartbeat)
+	defer heartbeat.Stop()
+	for {
+		var idle bool
+		select {
+		case <-ctx.Done():
+			return l.drain()
+		case <-heartbeat.C:
+			idle = true
+		case <-l.opened:
+			l.fill(ctx)
+		}
+		sealed, err := l.sealOpen(idle)
+		if err != nil {
+			l.refuseAll(err)
+			return err
+		}
+		if sealed {
+			heartbeat.Reset(l.cfg.Heartbeat)
+		}
+	}
+}
+
+// drain ends a log in good order: no event is taken any more, and those that
+// wait are sealed.
+func (l *Log) drain() error {
+	l.mu.Lock()
+	l.stopped = ErrStopped
+	l.mu.Unlock()
+	for {
+		sealed, err := l.sealOpen(false)
+		if err != nil {
+			l.refuseAll(err)
+			return err
+		}
+		if !sealed {
+			return nil
+		}
+	}
+}
+
+// fill waits until the open epoch is full or its first event waited long enough.
+func (l *Log) fill(ctx context.Context) {
+	wait := time.NewTimer(l.cfg.Epoch)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wait.C:
+	case <-l.full:
+	}
+}
+
+// wake is called under l.mu when an event joined.
+func (l *Log) wake(full bool) {
+	signal := func(c chan struct{}) {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+	signal(l.opened)
+	if full {
+		signal(l.full)
+	}
+}
+
+func (l *Log) now() time.Time { return l.cfg.Now() }
+
+// Published is the newest published checkpoint as a signed note.
+func (l *Log) Published() []byte { return l.published.Load().note }

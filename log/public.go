@@ -1,0 +1,52 @@
+package log
+
+import (
+	"encoding/binary"
+
+	"github.com/musterlog/muster/log/store"
+)
+
+// ErrNotFound says that the public log has no such tile or entries.
+var ErrNotFound = store.ErrNotFound
+
+// Tile is a hash tile of C2SP tlog-tiles: width hashes of 32 bytes; width 256
+// is a full tile. Those of the newest signed tree are served, since auditors
+// read them before the checkpoint is published.
+func (l *Log) Tile(level int, n uint64, width int) ([]byte, error) {
+	hashes, err := l.signed.Load().tree.hashes(l.cfg.Store, level, n, width)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, 0, len(hashes)*32)
+	for _, h := range hashes {
+		data = append(data, h[:]...)
+	}
+	return data, nil
+}
+
+// Entries is an entry bundle of C2SP tlog-tiles: width leaves, each behind its
+// u16 length.
+func (l *Log) Entries(n uint64, width int) ([]byte, error) {
+	size := l.signed.Load().tree.size
+	if n > size/tileWidth || n*tileWidth+uint64(width) > size {
+		return nil, ErrNotFound
+	}
+	var data []byte
+	for b, err := range l.cfg.Store.Leaves(n*tileWidth, n*tileWidth+uint64(width)) {
+		if err != nil {
+			return nil, err
+		}
+		data = binary.BigEndian.AppendUint16(data, uint16(len(b)))
+		data = append(data, b...)
+	}
+	return data, nil
+}
+
+// Position is how far the public log is: leaves signed, and the newest epoch.
+func (l *Log) Position() (size, epoch uint64) {
+	s := l.published.Load()
+	return s.tree.size, s.epoch.Epoch
+}
+
+// Genesis is leaf 0.
+func (l *Log) Genesis() []byte { return l.genesis }

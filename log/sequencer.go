@@ -1,0 +1,277 @@
+package log
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/commitment"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+	"github.com/musterlog/muster/log/store"
+)
+
+// sequencer is where the log stands: what the store has committed. One
+// goroutine at a time touches it.
+type sequencer struct {
+	state    store.State
+	tree     *tree
+	prefixes *prefix.Tree
+	epoch    leaf.Epoch      // the newest
+	erase    []store.Erasure // of the newest epoch: their content is deleted with the next
+}
+
+// load rebuilds the sequencer from a store.
+func (q *sequencer) load(s store.Store, state store.State) error {
+	q.state = state
+	var err error
+	if q.tree, err = loadTree(s, state.Size); err != nil {
+		return err
+	}
+	if q.prefixes, err = prefix.Build(s.PrefixLeaves(), state.Size); err != nil {
+		return fmt.Errorf("reading the prefix tree: %w", err)
+	}
+	var last []byte
+	for b, err := range s.Leaves(state.Size-1, state.Size) {
+		if err != nil {
+			return fmt.Errorf("reading the newest EPOCH: %w", err)
+		}
+		last = bytes.Clone(b)
+	}
+	parsed, err := leaf.Parse(last)
+	if err != nil {
+		return fmt.Errorf("reading the newest EPOCH: %w", err)
+	}
+	epoch, ok := parsed.(*leaf.Epoch)
+	if !ok || epoch.Position()+1 != state.Size || epoch.Keys != state.Keys || epoch.Keys != q.prefixes.Len() {
+		return fmt.Errorf("the store's last leaf and its state of %d leaves and %d events contradict each other", state.Size, state.Keys)
+	}
+	if q.prefixes.Root() != epoch.PrefixRoot {
+		return fmt.Errorf("the store's prefix tree has root %s, its newest EPOCH says %s", q.prefixes.Root(), epoch.PrefixRoot)
+	}
+	q.epoch = *epoch
+	for e, err := range s.Events(state.First, state.Size) {
+		if err != nil {
+			return fmt.Errorf("reading the newest events: %w", err)
+		}
+		q.noteErasure(e)
+	}
+	return nil
+}
+
+func (q *sequencer) noteErasure(e *store.Event) {
+	if e.Erase == e.Seq {
+		q.erase = append(q.erase, store.Erasure{Account: e.Account, Before: e.Seq})
+	}
+}
+
+// errBatch says that an epoch failed before anything of it was kept: its
+// events are refused, and the log goes on.
+var errBatch = errors.New("the epoch could not be sealed")
+
+// sealOpen seals what waits, at most one epoch's worth; an empty epoch only
+// when the log was idle for a heartbeat.
+func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
+	l.mu.Lock()
+	n := min(len(l.open), l.cfg.MaxEpochEvents)
+	batch := l.open[:n:n]
+	l.open = l.open[n:]
+	select {
+	case <-l.full:
+	default:
+	}
+	if len(l.open) > 0 {
+		l.wake(len(l.open) >= l.cfg.MaxEpochEvents)
+	}
+	l.mu.Unlock()
+	if n == 0 && !idle {
+		return false, nil
+	}
+	if err := l.seal(nil, batch); err != nil {
+		if errors.Is(err, errBatch) {
+			// Later events build on those of this epoch, so they go with them.
+			l.failAll(batch, err)
+			return true, nil
+		}
+		l.failAll(batch, err)
+		return false, err
+	}
+	l.settle(batch)
+	return true, nil
+}
+
+// seal makes one epoch, in the write order of protocol section 8. An errBatch
+// means that nothing happened. Any other error means that this process does
+// not know what is on disk, or who has seen what: it must end.
+func (l *Log) seal(first [][]byte, batch []*ticket) error {
+	q := &l.seq
+
+	// The times of epochs rise strictly, whatever the clock does.
+	now := uint64(l.now().UnixMilli())
+	timeMs := max(now, q.state.TimeMs+1)
+	if q.state.Size > 0 && timeMs > now+uint64(maxEpochAhead.Milliseconds()) {
+		return fmt.Errorf("%w: the clock is %d ms behind the newest epoch: set it", errBatch, timeMs-now)
+	}
+
+	b := &store.Batch{First: q.state.Size, Leaves: first, Erase: q.erase}
+	openings := make([]byte, 16*len(batch))
+	rand.Read(openings) // never fails; never drawn again for an event that was committed
+	accounts := make(map[name.AccountID]*store.Account)
+	for i, t := range batch {
+		t.position = b.First + uint64(len(b.Leaves))
+		e := t.checked.Event()
+		opening := name.Opening(openings[16*i:])
+		c := commitment.Commit(opening, e.Account.Label(), e.Seq, t.body)
+		l := leaf.Event{Index: t.index, Commitment: c}
+		b.Leaves = append(b.Leaves, l.Bytes())
+		b.Prefix = append(b.Prefix, prefix.Leaf{
+			Index:    t.index,
+			Hash:     prefix.LeafHash(t.index, prefix.Value(t.position, c)),
+			Position: t.position,
+		})
+		b.Events = append(b.Events, store.Event{
+			Account: e.Account, Seq: e.Seq, Position: t.position, Opening: opening, Body: t.body,
+			Anchor: t.after.Anchor, Erase: t.after.Erase, Live: t.live,
+		})
+		accounts[e.Account] = t.after
+	}
+	b.Accounts = slices.Collect(maps.Values(accounts))
+
+	// An index occurs at most once in the log, ever: Update refuses a second
+	// one, and then the log is at its end rather than dead to every auditor.
+	position := b.First + uint64(len(b.Leaves))
+	prefixes, err := q.prefixes.Update(l.cfg.Store, b.Prefix, position)
+	if err != nil {
+		return fmt.Errorf("inserting into the prefix tree: %w", err)
+	}
+	epoch := leaf.Epoch{
+		Epoch: q.state.Epochs, TimeMs: timeMs, First: max(q.state.Size, 1),
+		Keys: q.state.Keys + uint64(len(batch)), PrefixRoot: prefixes.Root(),
+	}
+	b.Leaves = append(b.Leaves, epoch.Bytes())
+	hashes := make([]leaf.Hash, len(b.Leaves))
+	for i := range b.Leaves {
+		hashes[i] = leaf.HashOf(b.Leaves[i])
+	}
+	var next *tree
+	next, b.Tiles = q.tree.appended(hashes)
+	b.State = store.State{Size: next.size, Epochs: epoch.Epoch + 1, Keys: epoch.Keys, TimeMs: timeMs, First: epoch.First}
+
+	// A crash before Commit returns leaves the old epoch or this one whole.
+	// Nothing of it has left the process, so both are in order.
+	if err := l.cfg.Store.Commit(b); err != nil {
+		return fmt.Errorf("%w: %w", errBatch, err)
+	}
+	if err := l.readBack(b, hashes); err != nil {
+		return fmt.Errorf("reading back what was stored: %w", err)
+	}
+	q.state, q.tree, q.prefixes, q.epoch, q.erase = b.State, next, prefixes, epoch, nil
+	for i := range b.Events {
+		q.noteErasure(&b.Events[i])
+	}
+	// A crash from here to the signed head: Open finds the store one epoch
+	// ahead and signs the same bytes.
+	if err := l.sign(); err != nil {
+		return err
+	}
+	return l.publish()
+}
+
+// readBack recomputes from the store's bytes what is about to be signed: a bit
+// that flipped on the way to the disk must not get a signature.
+func (l *Log) readBack(b *store.Batch, hashes []leaf.Hash) error {
+	i := 0
+	for data, err := range l.cfg.Store.Leaves(b.First, b.State.Size) {
+		if err != nil {
+			return err
+		}
+		if i >= len(hashes) || leaf.HashOf(data) != hashes[i] {
+			return fmt.Errorf("leaf %d differs", b.First+uint64(i))
+		}
+		i++
+	}
+	if i != len(hashes) {
+		return fmt.Errorf("%d leaves, %d were stored", i, len(hashes))
+	}
+	i = 0
+	for e, err := range l.cfg.Store.Events(b.First, b.State.Size) {
+		if err != nil {
+			return err
+		}
+		if i >= len(b.Events) || e.Opening != b.Events[i].Opening || !bytes.Equal(e.Body, b.Events[i].Body) {
+			return fmt.Errorf("event %d differs", i)
+		}
+		i++
+	}
+	if i != len(b.Events) {
+		return fmt.Errorf("%d events, %d were stored", i, len(b.Events))
+	}
+	return nil
+}
+
+// sign makes the committed tree's checkpoint. It returns once the signed head
+// remembers it: from then on this log can never sign another of its size.
+func (l *Log) sign() error {
+	q := &l.seq
+	root, err := q.tree.root(l.cfg.Store)
+	if err != nil {
+		return fmt.Errorf("computing the root: %w", err)
+	}
+	note := l.cfg.Signer.Sign(checkpoint.Checkpoint{Origin: l.cfg.Origin, Size: q.state.Size, Root: name.TreeRoot(root)})
+	if err := l.cfg.Head.Store(note); err != nil {
+		return err
+	}
+	l.signed.Store(&snapshot{tree: q.tree, prefixes: q.prefixes, note: note, epoch: q.epoch})
+	return nil
+}
+
+// publish lets lookups see the signed tree. The note is kept first, so that
+// the receipts of this epoch's events are the same for ever.
+func (l *Log) publish() error {
+	s := l.signed.Load()
+	if err := l.cfg.Store.PutNote(s.tree.size, s.note); err != nil {
+		return fmt.Errorf("keeping the published checkpoint: %w", err)
+	}
+	l.published.Store(s)
+	return nil
+}
+
+// settle tells the submitters of a published epoch.
+func (l *Log) settle(batch []*ticket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range batch {
+		id := t.after.ID
+		if p := l.pending[id]; len(p) > 1 {
+			l.pending[id] = p[1:]
+		} else {
+			delete(l.pending, id)
+		}
+		close(t.done)
+	}
+}
+
+// failAll refuses a batch and all that joined after it.
+func (l *Log) failAll(batch []*ticket, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range append(batch, l.open...) {
+		t.err = fmt.Errorf("%w: send the event again", err)
+		close(t.done)
+	}
+	l.open = nil
+	clear(l.pending)
+}
+
+// refuseAll ends the taking of events.
+func (l *Log) refuseAll(err error) {
+	l.mu.Lock()
+	l.stopped = err
+	l.mu.Unlock()
+	l.failAll(nil, err)
+}

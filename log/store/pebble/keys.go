@@ -1,0 +1,115 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/musterlog/muster/log/name"
+)
+
+// The layout. A key is one byte that names the table, then fixed-width fields,
+// integers big-endian, so that byte order is the order of the rows.
+//
+//	key                             value
+//	l | u64 position                the leaf's bytes
+//	e | u64 position                the event of the EVENT leaf there (rows.go)
+//	a | account[32] | u32 seq       u64 position of its EVENT leaf
+//	h | account[32]                 the account's newest state (rows.go)
+//	x | index[32]                   prefix leaf: hash[32] | u64 position
+//	t | u8 level | u64 n            full hash tile: 256 hashes of 32 bytes
+//	p | account[32] | u32 seq       VRF proof[80]
+//	c | u64 size                    published checkpoint of that size: the signed note
+//	s                               state: u64 size | epochs | keys | time_ms | first
+//	v                               the text of layout, written when the store is created
+//
+// l and e, most of the bytes, only ever grow at the end: their tables do not
+// overlap older ones, so compaction moves them instead of writing them again.
+// a, h and x lie at random places; they are kept small for that reason.
+const (
+	tableLeaf     = 'l'
+	tableEvent    = 'e'
+	tablePosition = 'a'
+	tableAccount  = 'h'
+	tablePrefix   = 'x'
+	tableTile     = 't'
+	tableProof    = 'p'
+	tableNote     = 'c'
+	tableState    = 's'
+	tableLayout   = 'v'
+)
+
+// layout changes with the meaning of any row, so that a program that does not
+// know a newer layout refuses it instead of reading it wrongly.
+const layout = "muster store 1"
+
+// A key is a row's place. Its text names the row in errors.
+type key []byte
+
+func (k key) String() string {
+	if len(k) == 0 {
+		return "row with an empty key"
+	}
+	if len(k) == 1 {
+		return fmt.Sprintf("row %c", k[0])
+	}
+	return fmt.Sprintf("row %c/%x", k[0], k[1:])
+}
+
+func leafKey(position uint64) key  { return numbered(tableLeaf, position) }
+func eventKey(position uint64) key { return numbered(tableEvent, position) }
+func noteKey(size uint64) key      { return numbered(tableNote, size) }
+
+func positionKey(a name.AccountID, seq uint32) key { return versioned(tablePosition, a, seq) }
+func proofKey(a name.AccountID, seq uint32) key    { return versioned(tableProof, a, seq) }
+
+func accountKey(a name.AccountID) key { return append(key{tableAccount}, a[:]...) }
+func prefixKey(i name.Index) key      { return append(key{tablePrefix}, i[:]...) }
+
+func tileKey(level uint8, n uint64) key {
+	return binary.BigEndian.AppendUint64(key{tableTile, level}, n)
+}
+
+func numbered(table byte, n uint64) key {
+	return binary.BigEndian.AppendUint64(append(make(key, 0, 9), table), n)
+}
+
+func versioned(table byte, a name.AccountID, seq uint32) key {
+	k := append(append(make(key, 0, 37), table), a[:]...)
+	return binary.BigEndian.AppendUint32(k, seq)
+}
+
+// number is n of a numbered key. The caller's bounds made sure of the table;
+// the length is checked, since a row may have been damaged.
+func (k key) number() (uint64, error) {
+	if len(k) != 9 {
+		return 0, fmt.Errorf("%v: key of %d bytes, want 9", k, len(k))
+	}
+	return binary.BigEndian.Uint64(k[1:]), nil
+}
+
+// after is the smallest key above the whole table.
+func after(table byte) key { return key{table + 1} }
+
+// prefixBounds are the keys from which on, and up to which, the prefix leaves
+// lie whose index begins with the first depth bits (0..256) of prefix.
+func prefixBounds(prefix name.Index, depth int) (lower, upper key) {
+	for bit := depth; bit < 256; bit++ {
+		prefix[bit/8] &^= 0x80 >> (bit % 8)
+	}
+	lower = prefixKey(prefix)
+	// Adding one at the last kept bit gives the next prefix. Past the last
+	// prefix of all, the carry reaches the table's byte.
+	upper = prefixKey(prefix)
+	if depth == 0 {
+		return lower, after(tablePrefix)
+	}
+	last := 1 + (depth-1)/8
+	step := byte(0x80) >> ((depth - 1) % 8)
+	for {
+		upper[last] += step
+		if upper[last] >= step { // no carry
+			return lower, upper
+		}
+		last, step = last-1, 1
+	}
+}

@@ -1,0 +1,31 @@
+package pebble
+
+// All limits and sizes of the engine, each with its reason.
+const (
+	// defaultCacheBytes holds the hot part of the random tables (a, h, x) of
+	// some million events; performance was measured with it.
+	defaultCacheBytes = 256 << 20
+
+	// defaultMemTableBytes takes several epochs of 10,000 events before one
+	// flush. Larger saves few writes and makes the replay after a crash, and
+	// the memory that two of them take, longer.
+	defaultMemTableBytes = 64 << 20
+
+	// maxMemTableBytes: Pebble refuses tables of 4 GiB; a quarter of that is
+	// already minutes of replay.
+	maxMemTableBytes = 1 << 30
+
+	// filterBits for each key of a bloom filter: one in a hundred lookups of an
+	// absent key reads a block in vain.
+	filterBits = 10
+
+	// tileBytes is a full tile of tlog-tiles: 256 hashes of 32 bytes.
+	tileBytes = 256 * 32
+
+	// maxTileLevel: C2SP tlog-tiles paths have levels 0 to 63.
+	maxTileLevel = 63
+
+	// maxLive is the protocol's limit of companions (section 3). Their count is
+	// one byte in a row.
+	maxLive = 255
+)

@@ -1,0 +1,279 @@
+package pebble
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+
+	pebbledb "github.com/cockroachdb/pebble/v2"
+
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+	"github.com/musterlog/muster/log/store"
+	"github.com/musterlog/muster/log/vrf"
+)
+
+// read gives a row's value to decode, which must not keep it.
+func (s *Store) read(k key, decode func(value []byte) error) error {
+	value, closer, err := s.db.Get(k)
+	if errors.Is(err, pebbledb.ErrNotFound) {
+		return store.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("reading %v: %w", k, err)
+	}
+	defer closer.Close()
+	if err := decode(value); err != nil {
+		return fmt.Errorf("reading %v: %w", k, err)
+	}
+	return nil
+}
+
+// scan calls row for each row at lower <= key < upper until it has no more to
+// ask. It sees the store as it was when the scan began. Key and value are valid
+// during the call only.
+func (s *Store) scan(lower, upper key, row func(k key, value []byte) (more bool, err error)) (err error) {
+	it, err := s.db.NewIter(&pebbledb.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return fmt.Errorf("reading from %v: %w", lower, err)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for more := it.First(); more; more = it.Next() {
+		k := key(it.Key())
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("reading %v: %w", k, err)
+		}
+		if goOn, err := row(k, value); err != nil {
+			return fmt.Errorf("reading %v: %w", k, err)
+		} else if !goOn {
+			return nil
+		}
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("reading from %v: %w", lower, err)
+	}
+	return nil
+}
+
+// State is that of the newest committed batch.
+func (s *Store) State() (st store.State, err error) {
+	err = s.read(key{tableState}, func(value []byte) error {
+		st, err = decodeState(value)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return store.State{}, nil
+	}
+	return st, err
+}
+
+// Account is the newest committed state of an account.
+func (s *Store) Account(id name.AccountID) (a *store.Account, err error) {
+	err = s.read(accountKey(id), func(value []byte) error {
+		a, err = decodeAccount(id, value)
+		return err
+	})
+	return a, err
+}
+
+// Event finds an event by its account and seq.
+func (s *Store) Event(id name.AccountID, seq uint32) (*store.Event, error) {
+	var position uint64
+	k := positionKey(id, seq)
+	err := s.read(k, func(value []byte) (err error) {
+		position, err = decodePosition(value)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.eventAt(position)
+	if err != nil {
+		return nil, err
+	}
+	if e.Account != id || e.Seq != seq {
+		return nil, fmt.Errorf("reading %v: points to position %d, where seq %d of account %v is", k, position, e.Seq, e.Account)
+	}
+	return e, nil
+}
+
+// eventAt reads an event that another row says is there: its absence is no
+// ErrNotFound but a store that lost a row.
+func (s *Store) eventAt(position uint64) (e *store.Event, err error) {
+	k := eventKey(position)
+	err = s.read(k, func(value []byte) error {
+		e, err = decodeEvent(position, value)
+		return err
+	})
+	return e, missing(k, err)
+}
+
+func missing(k key, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("reading %v: lost, another row refers to it", k)
+	}
+	return err
+}
+
+// Events yields the events at positions from <= p < to, ascending.
+func (s *Store) Events(from, to uint64) iter.Seq2[*store.Event, error] {
+	return func(yield func(*store.Event, error) bool) {
+		if from >= to {
+			return
+		}
+		stopped := false
+		err := s.scan(eventKey(from), eventKey(to), func(k key, value []byte) (bool, error) {
+			position, err := k.number()
+			if err != nil {
+				return false, err
+			}
+			e, err := decodeEvent(position, value)
+			if err != nil {
+				return false, err
+			}
+			stopped = !yield(e, nil)
+			return !stopped, nil
+		})
+		if err != nil && !stopped {
+			yield(nil, err)
+		}
+	}
+}
+
+// Leaves yields the leaves at positions from <= p < to in order.
+func (s *Store) Leaves(from, to uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		if from >= to {
+			return
+		}
+		next, stopped := from, false
+		err := s.scan(leafKey(from), leafKey(to), func(k key, value []byte) (bool, error) {
+			position, err := k.number()
+			if err != nil || position != next {
+				return false, err // a gap is told below
+			}
+			if len(value) == 0 {
+				return false, wrongLength("leaf", value, 1)
+			}
+			next++
+			stopped = !yield(value, nil)
+			return !stopped, nil
+		})
+		switch {
+		case stopped:
+		case err != nil:
+			yield(nil, err)
+		case next < to:
+			yield(nil, fmt.Errorf("leaf %d: %w", next, store.ErrNotFound))
+		}
+	}
+}
+
+// Tile is a full hash tile.
+func (s *Store) Tile(level int, n uint64) (data []byte, err error) {
+	if level < 0 || level > maxTileLevel {
+		return nil, store.ErrNotFound
+	}
+	err = s.read(tileKey(uint8(level), n), func(value []byte) error {
+		if len(value) != tileBytes {
+			return wrongLength("tile", value, tileBytes)
+		}
+		data = bytes.Clone(value)
+		return nil
+	})
+	return data, err
+}
+
+// PrefixLeaves yields all leaves of the prefix tree, ascending by index.
+func (s *Store) PrefixLeaves() iter.Seq2[prefix.Leaf, error] {
+	return func(yield func(prefix.Leaf, error) bool) {
+		stopped := false
+		err := s.scan(key{tablePrefix}, after(tablePrefix), func(k key, value []byte) (bool, error) {
+			l, err := decodePrefix(k, value)
+			if err != nil {
+				return false, err
+			}
+			stopped = !yield(l, nil)
+			return !stopped, nil
+		})
+		if err != nil && !stopped {
+			yield(prefix.Leaf{}, err)
+		}
+	}
+}
+
+// Range appends the prefix leaves whose index begins with the first depth bits
+// of an index.
+func (s *Store) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix.Leaf, error) {
+	if depth < 0 || depth > 256 {
+		return nil, fmt.Errorf("reading prefix leaves: depth %d, want 0 to 256", depth)
+	}
+	lower, upper := prefixBounds(index, depth)
+	err := s.scan(lower, upper, func(k key, value []byte) (bool, error) {
+		l, err := decodePrefix(k, value)
+		if err != nil {
+			return false, err
+		}
+		dst = append(dst, l)
+		return true, nil
+	})
+	return dst, err
+}
+
+// Value is made from the EVENT leaf of a prefix leaf, and checked against it.
+func (s *Store) Value(l prefix.Leaf) (v name.Value, err error) {
+	k := leafKey(l.Position)
+	err = s.read(k, func(value []byte) error {
+		parsed, err := leaf.Parse(value)
+		if err != nil {
+			return err
+		}
+		e, ok := parsed.(*leaf.Event)
+		if !ok {
+			return fmt.Errorf("leaf of kind %d, want the EVENT of index %v", parsed.Kind(), l.Index)
+		}
+		v = prefix.Value(l.Position, e.Commitment)
+		if e.Index != l.Index || prefix.LeafHash(l.Index, v) != l.Hash {
+			return fmt.Errorf("not the EVENT that the prefix leaf of %v was made of", l.Index)
+		}
+		return nil
+	})
+	return v, missing(k, err)
+}
+
+// Proof is a VRF proof that PutProof kept.
+func (s *Store) Proof(id name.AccountID, seq uint32) (p vrf.Proof, err error) {
+	err = s.read(proofKey(id, seq), func(value []byte) error {
+		if len(value) != len(p) {
+			return wrongLength("VRF proof", value, len(p))
+		}
+		copy(p[:], value)
+		return nil
+	})
+	return p, err
+}
+
+// NoteAbove is the smallest kept checkpoint whose size is above position.
+func (s *Store) NoteAbove(position uint64) (note []byte, size uint64, err error) {
+	if position == math.MaxUint64 {
+		return nil, 0, store.ErrNotFound
+	}
+	err = s.scan(noteKey(position+1), after(tableNote), func(k key, value []byte) (bool, error) {
+		if size, err = k.number(); err != nil {
+			return false, err
+		}
+		if len(value) == 0 {
+			return false, wrongLength("checkpoint", value, 1)
+		}
+		note = bytes.Clone(value)
+		return false, nil
+	})
+	if err == nil && note == nil {
+		err = store.ErrNotFound
+	}
+	return note, size, err
+}

@@ -1,0 +1,191 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/musterlog/muster/log/event"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+	"github.com/musterlog/muster/log/store"
+)
+
+// The values of rows. Each has one encoding, and decoding refuses every other:
+// the engine's checksums find a damaged block, this finds a row that was
+// written wrongly or belongs elsewhere.
+
+var errForm = errors.New("malformed value")
+
+// u64 size | u64 epochs | u64 keys | u64 time_ms | u64 first
+func encodeState(s store.State) []byte {
+	b := make([]byte, 0, 40)
+	for _, n := range []uint64{s.Size, s.Epochs, s.Keys, s.TimeMs, s.First} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	return b
+}
+
+func decodeState(value []byte) (st store.State, err error) {
+	s := cryptobyte.String(value)
+	if !s.ReadUint64(&st.Size) || !s.ReadUint64(&st.Epochs) || !s.ReadUint64(&st.Keys) ||
+		!s.ReadUint64(&st.TimeMs) || !s.ReadUint64(&st.First) || !s.Empty() {
+		return st, wrongLength("state", value, 40)
+	}
+	return st, nil
+}
+
+// account[32] | u32 seq | opening[16] | u32 anchor | u32 erase | u8 n | n times u32 key_index | u16 len | body
+//
+// The position is in the key. Once erased, opening is zero and body is empty.
+func encodeEvent(e *store.Event) ([]byte, error) {
+	if len(e.Live) > maxLive {
+		return nil, fmt.Errorf("event with %d live devices, want at most %d", len(e.Live), maxLive)
+	}
+	b := cryptobyte.NewBuilder(make([]byte, 0, 63+4*len(e.Live)+len(e.Body)))
+	b.AddBytes(e.Account[:])
+	b.AddUint32(e.Seq)
+	b.AddBytes(e.Opening[:])
+	b.AddUint32(e.Anchor)
+	b.AddUint32(e.Erase)
+	b.AddUint8(uint8(len(e.Live)))
+	for _, i := range e.Live {
+		b.AddUint32(i)
+	}
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(e.Body) })
+	return b.Bytes()
+}
+
+func decodeEvent(position uint64, value []byte) (*store.Event, error) {
+	e := &store.Event{Position: position}
+	s := cryptobyte.String(value)
+	var live uint8
+	var body cryptobyte.String
+	if !s.CopyBytes(e.Account[:]) || !s.ReadUint32(&e.Seq) || !s.CopyBytes(e.Opening[:]) ||
+		!s.ReadUint32(&e.Anchor) || !s.ReadUint32(&e.Erase) || !s.ReadUint8(&live) {
+		return nil, fmt.Errorf("%w: event of %d bytes", errForm, len(value))
+	}
+	if live > 0 {
+		e.Live = make([]uint32, live)
+	}
+	for i := range e.Live {
+		if !s.ReadUint32(&e.Live[i]) {
+			return nil, fmt.Errorf("%w: event with fewer live devices than the %d it names", errForm, live)
+		}
+	}
+	if !s.ReadUint16LengthPrefixed(&body) || !s.Empty() {
+		return nil, fmt.Errorf("%w: event whose body has another length than it says", errForm)
+	}
+	if len(body) > 0 {
+		e.Body = append([]byte(nil), body...) // value is gone after the read
+	}
+	return e, nil
+}
+
+// log[32] | u32 next | u32 generation | head[32] | primary | u8 n | n devices |
+// u32 n | n times u[32] | u32 anchor | u32 erase
+//
+// with key = u8 len | len bytes (0 or 33), device = u32 key_index | key[33].
+// The account's name is in the key.
+func encodeAccount(a *store.Account) ([]byte, error) {
+	if len(a.Devices) > maxLive {
+		return nil, fmt.Errorf("account with %d devices, want at most %d", len(a.Devices), maxLive)
+	}
+	b := cryptobyte.NewBuilder(make([]byte, 0, 119+37*len(a.Devices)+32*len(a.Introduced)))
+	b.AddBytes(a.Log[:])
+	b.AddUint32(a.Next)
+	b.AddUint32(a.Generation)
+	b.AddBytes(a.Head[:])
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) {
+		if !a.Primary.IsZero() {
+			b.AddBytes(a.Primary[:])
+		}
+	})
+	b.AddUint8(uint8(len(a.Devices)))
+	for i := range a.Devices {
+		b.AddUint32(a.Devices[i].KeyIndex)
+		b.AddBytes(a.Devices[i].Key[:])
+	}
+	b.AddUint32(uint32(len(a.Introduced)))
+	for i := range a.Introduced {
+		b.AddBytes(a.Introduced[i][:])
+	}
+	b.AddUint32(a.Anchor)
+	b.AddUint32(a.Erase)
+	return b.Bytes()
+}
+
+func decodeAccount(id name.AccountID, value []byte) (*store.Account, error) {
+	a := new(store.Account)
+	a.ID = id
+	s := cryptobyte.String(value)
+	var primary cryptobyte.String
+	var devices uint8
+	var introduced uint32
+	if !s.CopyBytes(a.Log[:]) || !s.ReadUint32(&a.Next) || !s.ReadUint32(&a.Generation) || !s.CopyBytes(a.Head[:]) ||
+		!s.ReadUint8LengthPrefixed(&primary) || !s.ReadUint8(&devices) {
+		return nil, fmt.Errorf("%w: account of %d bytes", errForm, len(value))
+	}
+	if len(primary) > 0 {
+		var err error
+		if a.Primary, err = event.ParseKey(primary); err != nil {
+			return nil, fmt.Errorf("%w: account's primary: %w", errForm, err)
+		}
+	}
+	if devices > 0 {
+		a.Devices = make([]event.Device, devices)
+	}
+	for i := range a.Devices {
+		var k []byte
+		if !s.ReadUint32(&a.Devices[i].KeyIndex) || !s.ReadBytes(&k, event.KeySize) {
+			return nil, fmt.Errorf("%w: account with fewer devices than the %d it names", errForm, devices)
+		}
+		var err error
+		if a.Devices[i].Key, err = event.ParseKey(k); err != nil {
+			return nil, fmt.Errorf("%w: device of an account: %w", errForm, err)
+		}
+	}
+	// Compared with what is there before anything is allocated for it.
+	if !s.ReadUint32(&introduced) || uint64(len(s)) != 32*uint64(introduced)+8 {
+		return nil, fmt.Errorf("%w: account with another number of introduced keys than the %d it names", errForm, introduced)
+	}
+	if introduced > 0 {
+		a.Introduced = make([][32]byte, introduced)
+	}
+	for i := range a.Introduced {
+		s.CopyBytes(a.Introduced[i][:])
+	}
+	s.ReadUint32(&a.Anchor)
+	s.ReadUint32(&a.Erase)
+	return a, nil
+}
+
+// hash[32] | u64 position
+func encodePrefix(l *prefix.Leaf) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 40), l.Hash[:]...), l.Position)
+}
+
+func decodePrefix(k key, value []byte) (l prefix.Leaf, err error) {
+	if len(k) != 1+len(l.Index) {
+		return l, fmt.Errorf("key of %d bytes, want %d", len(k), 1+len(l.Index))
+	}
+	copy(l.Index[:], k[1:])
+	s := cryptobyte.String(value)
+	if !s.CopyBytes(l.Hash[:]) || !s.ReadUint64(&l.Position) || !s.Empty() {
+		return l, wrongLength("prefix leaf", value, 40)
+	}
+	return l, nil
+}
+
+func decodePosition(value []byte) (uint64, error) {
+	if len(value) != 8 {
+		return 0, wrongLength("position", value, 8)
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
+
+func wrongLength(what string, value []byte, want int) error {
+	return fmt.Errorf("%w: %s of %d bytes, want %d", errForm, what, len(value), want)
+}

@@ -1,0 +1,161 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	pebbledb "github.com/cockroachdb/pebble/v2"
+
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/store"
+	"github.com/musterlog/muster/log/vrf"
+)
+
+// Commit writes one epoch as one synced Pebble batch. An error comes before
+// anything was written; when the write itself fails, the process ends.
+func (s *Store) Commit(b *store.Batch) error {
+	w := writer{Batch: s.db.NewBatch(), store: s}
+	defer w.Close()
+	if err := w.fill(b); err != nil {
+		return fmt.Errorf("committing the epoch at position %d: %w", b.First, err)
+	}
+	// A crash in here keeps the batch whole or drops it whole: a record of the
+	// write-ahead log that is cut short fails its checksum.
+	if err := w.Commit(pebbledb.Sync); err != nil {
+		return fmt.Errorf("committing the epoch at position %d: %w", b.First, err)
+	}
+	return nil
+}
+
+// writer turns an epoch into rows. It refuses what a read would not give back.
+type writer struct {
+	*pebbledb.Batch
+	store *Store
+}
+
+func (w *writer) fill(b *store.Batch) error {
+	if err := w.continues(b); err != nil {
+		return err
+	}
+	for i, data := range b.Leaves {
+		if len(data) == 0 || len(data) > leaf.MaxSize {
+			return fmt.Errorf("leaf %d of %d bytes, want 1 to %d", b.First+uint64(i), len(data), leaf.MaxSize)
+		}
+		if err := w.put(leafKey(b.First+uint64(i)), data); err != nil {
+			return err
+		}
+	}
+	for i := range b.Events {
+		if err := w.event(b, &b.Events[i]); err != nil {
+			return err
+		}
+	}
+	for i := range b.Prefix {
+		if err := w.put(prefixKey(b.Prefix[i].Index), encodePrefix(&b.Prefix[i])); err != nil {
+			return err
+		}
+	}
+	for _, a := range b.Accounts {
+		value, err := encodeAccount(a)
+		if err != nil {
+			return fmt.Errorf("account %v: %w", a.ID, err)
+		}
+		if err := w.put(accountKey(a.ID), value); err != nil {
+			return err
+		}
+	}
+	for i := range b.Tiles {
+		t := &b.Tiles[i]
+		if t.Level < 0 || t.Level > maxTileLevel || len(t.Data) != tileBytes {
+			return fmt.Errorf("tile of %d bytes at level %d, want %d bytes at 0 to %d", len(t.Data), t.Level, tileBytes, maxTileLevel)
+		}
+		if err := w.put(tileKey(uint8(t.Level), t.N), t.Data); err != nil {
+			return err
+		}
+	}
+	for _, e := range b.Erase {
+		if err := w.erase(e); err != nil {
+			return fmt.Errorf("erasing account %v before seq %d: %w", e.Account, e.Before, err)
+		}
+	}
+	return w.put(key{tableState}, encodeState(b.State))
+}
+
+// continues refuses a batch that does not begin where the log ends: it would
+// write over leaves that are under a signature.
+func (w *writer) continues(b *store.Batch) error {
+	have, err := w.store.State()
+	if err != nil {
+		return err
+	}
+	if b.First != have.Size || b.State.Size != b.First+uint64(len(b.Leaves)) {
+		return fmt.Errorf("%d leaves from %d to size %d do not continue a log of size %d", len(b.Leaves), b.First, b.State.Size, have.Size)
+	}
+	return nil
+}
+
+func (w *writer) event(b *store.Batch, e *store.Event) error {
+	if e.Position < b.First || e.Position >= b.State.Size {
+		return fmt.Errorf("event at position %d, want %d <= position < %d", e.Position, b.First, b.State.Size)
+	}
+	value, err := encodeEvent(e)
+	if err != nil {
+		return fmt.Errorf("event at position %d: %w", e.Position, err)
+	}
+	if err := w.put(eventKey(e.Position), value); err != nil {
+		return err
+	}
+	return w.put(positionKey(e.Account, e.Seq), binary.BigEndian.AppendUint64(nil, e.Position))
+}
+
+// erase writes the account's rows before a seq anew, without their content:
+// no later read finds it. Older versions of the rows lie in Pebble's files
+// until compaction drops them.
+func (w *writer) erase(order store.Erasure) error {
+	return w.store.scan(positionKey(order.Account, 0), positionKey(order.Account, order.Before), func(_ key, value []byte) (bool, error) {
+		position, err := decodePosition(value)
+		if err != nil {
+			return false, err
+		}
+		e, err := w.store.eventAt(position)
+		if err != nil {
+			return false, err
+		}
+		if e.Account != order.Account {
+			return false, fmt.Errorf("points to position %d, an event of account %v", position, e.Account)
+		}
+		if len(e.Body) == 0 && e.Opening == (name.Opening{}) {
+			return true, nil // by an earlier ERASE
+		}
+		e.Body, e.Opening = nil, name.Opening{}
+		row, err := encodeEvent(e)
+		if err != nil {
+			return false, err
+		}
+		return true, w.put(eventKey(position), row)
+	})
+}
+
+func (w *writer) put(k key, value []byte) error { return w.Set(k, value, nil) }
+
+// PutProof keeps a VRF proof. It is not synced: a lost one is computed again.
+func (s *Store) PutProof(id name.AccountID, seq uint32, p vrf.Proof) error {
+	return s.db.Set(proofKey(id, seq), p[:], pebbledb.NoSync)
+}
+
+// PutNote keeps a published checkpoint and syncs it. The first of a size
+// stays, so that every receipt made with it stays the same.
+func (s *Store) PutNote(size uint64, note []byte) error {
+	if len(note) == 0 {
+		return fmt.Errorf("keeping the checkpoint of size %d: it is empty", size)
+	}
+	s.notes.Lock()
+	defer s.notes.Unlock()
+	err := s.read(noteKey(size), func([]byte) error { return nil })
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return s.db.Set(noteKey(size), note, pebbledb.Sync)
+}

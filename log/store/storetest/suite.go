@@ -1,0 +1,342 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"iter"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+	"github.com/musterlog/muster/log/store"
+	"github.com/musterlog/muster/log/vrf"
+)
+
+// Create makes a new store. reopen closes the store that is open and opens it
+// again; whichever is open at the end of the test, Create's cleanup closes.
+type Create func(t *testing.T) (s store.Store, reopen func() store.Store)
+
+// Run tests an engine.
+func Run(t *testing.T, create Create) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, Create)
+	}{
+		{"a new store is empty", testEmpty},
+		{"every epoch is kept whole", testEpochs},
+		{"ranges of every depth", testRanges},
+		{"erasure deletes what it is told and nothing else", testErasure},
+		{"tiles of every level", testTiles},
+		{"the checkpoint above a position", testNotes},
+		{"VRF proofs", testProofs},
+		{"an iterator can be left", testLeaving},
+		{"readers see whole epochs", testReaders},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, create) })
+	}
+}
+
+func testEmpty(t *testing.T, create Create) {
+	s, reopen := create(t)
+	for range 2 {
+		check(t, NewModel(1), s)
+		if _, _, err := s.NoteAbove(0); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("checkpoint of a new store: %v, want ErrNotFound", err)
+		}
+		if _, err := s.Proof(name.AccountID{}, 0); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("proof in a new store: %v, want ErrNotFound", err)
+		}
+		if err := NewModel(1).checkRanges(s, name.Index{}); err != nil {
+			t.Error(err)
+		}
+		s = reopen()
+	}
+}
+
+func testEpochs(t *testing.T, create Create) {
+	s, reopen := create(t)
+	m := NewModel(2)
+	for i, events := range []int{0, 1, 2, 0, 0, 40, 250, 7, 3, 300, 1} {
+		b := m.Next(events)
+		commit(t, s, b)
+		scribble(b)
+		check(t, m, s)
+		if i%3 == 0 {
+			s = reopen()
+			check(t, m, s)
+		}
+	}
+}
+
+func testRanges(t *testing.T, create Create) {
+	s, _ := create(t)
+	m := NewModel(3)
+	for range 5 {
+		commit(t, s, m.Next(30))
+	}
+	for _, index := range []name.Index{
+		{}, // stored, the first
+		name.Index(bytes.Repeat([]byte{0xff}, 32)), // stored, the last
+		name.Index(bytes.Repeat([]byte{0x7f}, 32)),
+		m.Prefix[10].Index, m.Prefix[77].Index, m.Prefix[149].Index,
+	} {
+		if err := m.checkRanges(s, index); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func testErasure(t *testing.T, create Create) {
+	s, reopen := create(t)
+	m := NewModel(4)
+	commit(t, s, m.Next(200))
+	erased := func() (n int) {
+		for _, e := range m.Events {
+			if len(e.Body) == 0 {
+				n++
+			}
+		}
+		return n
+	}
+	if len(m.erase) == 0 || erased() != 0 {
+		t.Fatalf("the model has %d erasures ahead and %d behind, want some and none", len(m.erase), erased())
+	}
+	for _, e := range m.Events {
+		if err := s.PutProof(e.Account, e.Seq, vrf.Proof{byte(e.Position)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(t, m, s) // nothing is deleted before it is told
+	for range 3 {
+		commit(t, s, m.Next(100))
+		check(t, m, s)
+	}
+	again := m.Next(0) // told twice, which a crash may cause
+	for _, a := range m.Accounts {
+		if a.Erase != store.None {
+			again.Erase = append(again.Erase, store.Erasure{Account: a.ID, Before: a.Erase})
+			m.forget(again.Erase[len(again.Erase)-1])
+		}
+	}
+	commit(t, s, again)
+	s = reopen()
+	check(t, m, s)
+	if erased() == 0 {
+		t.Fatal("the model erased nothing")
+	}
+	for _, e := range m.Events[:200] {
+		if p, err := s.Proof(e.Account, e.Seq); err != nil || p[0] != byte(e.Position) {
+			t.Errorf("VRF proof of event %d: %v, want it kept", e.Position, err)
+		}
+	}
+}
+
+func testTiles(t *testing.T, create Create) {
+	s, reopen := create(t)
+	m := NewModel(5)
+	b := m.Next(1)
+	for _, level := range []int{0, 1, 2, 7} {
+		for _, n := range []uint64{1, 255, 256, 1 << 40} {
+			b.Tiles = append(b.Tiles, store.Tile{Level: level, N: n, Data: bytes.Repeat([]byte{byte(level), byte(n >> 8)}, 4096)})
+		}
+	}
+	m.Tiles = b.Tiles
+	commit(t, s, b)
+	check(t, m, s)
+	check(t, m, reopen())
+}
+
+func testNotes(t *testing.T, create Create) {
+	s, reopen := create(t)
+	for _, p := range []struct {
+		size uint64
+		note string
+	}{{3, "three"}, {300, "three hundred"}, {1 << 33, "2^33"}, {3, "another three"}} {
+		if err := s.PutNote(p.size, []byte(p.note)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		for _, c := range []struct {
+			position, size uint64
+			note           string
+		}{{0, 3, "three"}, {2, 3, "three"}, {3, 300, "three hundred"}, {255, 300, "three hundred"}, {300, 1 << 33, "2^33"}, {1<<33 - 1, 1 << 33, "2^33"}} {
+			note, size, err := s.NoteAbove(c.position)
+			if err != nil || size != c.size || string(note) != c.note {
+				t.Errorf("checkpoint above position %d: size %d, %q, %v; want %d, %q", c.position, size, note, err, c.size, c.note)
+			}
+		}
+		for _, position := range []uint64{1 << 33, math.MaxUint64} {
+			if _, _, err := s.NoteAbove(position); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("checkpoint above position %d: %v, want ErrNotFound", position, err)
+			}
+		}
+		s = reopen()
+	}
+}
+
+func testProofs(t *testing.T, create Create) {
+	s, _ := create(t)
+	id, p := name.AccountID{1}, vrf.Proof{2, 79: 3}
+	if err := s.PutProof(id, 7, p); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Proof(id, 7); err != nil || got != p {
+		t.Errorf("proof %x, %v; want %x", got, err, p)
+	}
+	for _, absent := range []struct {
+		id  name.AccountID
+		seq uint32
+	}{{id, 6}, {id, 8}, {name.AccountID{2}, 7}} {
+		if _, err := s.Proof(absent.id, absent.seq); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("proof of (%v, %d): %v, want ErrNotFound", absent.id, absent.seq, err)
+		}
+	}
+}
+
+func testLeaving(t *testing.T, create Create) {
+	s, _ := create(t)
+	m := NewModel(6)
+	commit(t, s, m.Next(20))
+	if n := take(s.Leaves(0, 22), 3); n != 3 {
+		t.Errorf("%d leaves, want 3", n)
+	}
+	if n := take(s.Events(0, 22), 3); n != 3 {
+		t.Errorf("%d events, want 3", n)
+	}
+	if n := take(s.PrefixLeaves(), 3); n != 3 {
+		t.Errorf("%d prefix leaves, want 3", n)
+	}
+	if n := take(s.Leaves(20, 30), 3); n != 3 { // the third is the error
+		t.Errorf("%d leaves and errors, want 3", n)
+	}
+	commit(t, s, m.Next(20))
+	check(t, m, s)
+}
+
+// testReaders reads from several goroutines beside Commit. Whatever is counted
+// must be the count after some whole epoch.
+func testReaders(t *testing.T, create Create) {
+	s, _ := create(t)
+	m := NewModel(7)
+	var batches []*store.Batch
+	sizes, keys := []uint64{0}, []uint64{0}
+	for range 25 {
+		batches = append(batches, m.Next(100))
+		sizes, keys = append(sizes, m.State.Size), append(keys, m.State.Keys)
+	}
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 3 {
+		readers.Go(func() {
+			for last := false; !last; {
+				select {
+				case <-done:
+					last = true // once more, with all there
+				default:
+				}
+				if err := readWhole(s, sizes, keys); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for _, b := range batches {
+		if err := s.Commit(b); err != nil {
+			t.Errorf("committing: %v", err)
+			break
+		}
+	}
+	close(done)
+	readers.Wait()
+	check(t, m, s)
+}
+
+func readWhole(s store.Store, sizes, keys []uint64) error {
+	st, err := s.State()
+	if err != nil {
+		return err
+	}
+	if _, err := collect(s.Leaves(0, st.Size), bytes.Clone); err != nil {
+		return err // a size whose leaves were not there yet
+	}
+	leaves, err := collect(s.Leaves(0, math.MaxUint64), bytes.Clone)
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	prefixes, err := collect(s.PrefixLeaves(), func(l prefix.Leaf) prefix.Leaf { return l })
+	if err != nil {
+		return err
+	}
+	events, err := collect(s.Events(0, math.MaxUint64), func(e *store.Event) *store.Event { return e })
+	if err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		count int
+		whole []uint64
+		least uint64
+	}{{len(leaves), sizes, st.Size}, {len(prefixes), keys, st.Keys}, {len(events), keys, st.Keys}} {
+		if !slices.Contains(n.whole, uint64(n.count)) || uint64(n.count) < n.least {
+			return errors.New("a reader saw a part of an epoch")
+		}
+	}
+	if len(events) > 0 {
+		e := events[len(events)-1]
+		if _, err := s.Event(e.Account, e.Seq); err != nil {
+			return err
+		}
+		if _, err := s.Account(e.Account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func commit(t *testing.T, s store.Store, b *store.Batch) {
+	t.Helper()
+	if err := s.Commit(b); err != nil {
+		t.Fatalf("committing the epoch at position %d: %v", b.First, err)
+	}
+}
+
+func check(t *testing.T, m *Model, s store.Store) {
+	t.Helper()
+	if err := m.Check(s); err != nil {
+		t.Fatalf("after %d epochs: %v", m.State.Epochs, err)
+	}
+}
+
+// scribble writes over all memory of a batch: a store must not have kept it.
+func scribble(b *store.Batch) {
+	for _, l := range b.Leaves {
+		clear(l)
+	}
+	for i := range b.Events {
+		clear(b.Events[i].Body)
+		clear(b.Events[i].Live)
+	}
+	for _, a := range b.Accounts {
+		clear(a.Devices)
+		clear(a.Introduced)
+	}
+	for _, t := range b.Tiles {
+		clear(t.Data)
+	}
+	clear(b.Prefix)
+	clear(b.Events)
+}
+
+// take leaves an iterator after n steps.
+func take[T any](seq iter.Seq2[T, error], n int) (taken int) {
+	for range seq {
+		if taken++; taken == n {
+			break
+		}
+	}
+	return taken
+}

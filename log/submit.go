@@ -1,0 +1,295 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/event"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/store"
+)
+
+// ErrBusy says that too many events wait for their epoch: come again.
+var ErrBusy = errors.New("too many events are waiting: send this one again in a few seconds")
+
+// ErrStopped says that the log does not take events any more.
+var ErrStopped = errors.New("the log is stopping: send this event again once it is back")
+
+// ticket is an event on its way into the log.
+type ticket struct {
+	checked *event.Checked
+	body    []byte
+	index   name.Index
+	after   *store.Account // the account after it
+	live    []uint32
+
+	done     chan struct{} // closed when position or err is set
+	position uint64
+	err      error
+}
+
+// submission is one event between its arrival and its ticket.
+type submission struct {
+	body    []byte
+	event   *event.Event
+	checked *event.Checked
+	index   *name.Index // nil until evaluated
+	outcome answer.Outcome
+	wait    *ticket
+}
+
+func (s *submission) settled() bool { return s.outcome.Refused != nil || s.outcome.Err != nil }
+
+// Submit logs events and waits until they are published. Each gets an outcome
+// of its own, in order; events of one account may follow each other in one
+// call. The same event again, also with another valid signature, gets the
+// outcome of the one that is logged.
+func (l *Log) Submit(ctx context.Context, events [][]byte, receipts bool) []answer.Outcome {
+	subs := make([]submission, len(events))
+	l.admitAll(subs, events)
+	for i := range subs {
+		if !subs[i].settled() {
+			l.join(&subs[i])
+		}
+	}
+	outcomes := make([]answer.Outcome, len(subs))
+	for i := range subs {
+		l.await(ctx, &subs[i], receipts)
+		outcomes[i] = subs[i].outcome
+	}
+	return outcomes
+}
+
+// admitAll does what needs no order, on all cores: form, signatures, index.
+func (l *Log) admitAll(subs []submission, events [][]byte) {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(runtime.GOMAXPROCS(0), len(events)) {
+		wg.Go(func() {
+			for i := range next {
+				l.admit(&subs[i], events[i])
+			}
+		})
+	}
+	for i := range events {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}
+
+func (l *Log) admit(s *submission, body []byte) {
+	s.body = body
+	if len(body) > MaxEvent {
+		s.refuse(&event.Error{Rule: event.RuleTooBig, Detail: fmt.Sprintf("event of %d bytes: want at most %d", len(body), MaxEvent)})
+		return
+	}
+	e, err := event.Parse(body)
+	if err != nil {
+		s.refuse(err)
+		return
+	}
+	s.event = e
+	s.outcome.Seq, s.outcome.Event = e.Seq, e.ID()
+	if e.Log != l.id {
+		s.refuse(&event.Error{Rule: event.RuleLog, Detail: fmt.Sprintf("the event is signed for log %s, this is %s (%s)", e.Log, l.id, l.cfg.Origin)})
+		return
+	}
+	if ahead := int64(e.TimeMs) - l.now().UnixMilli(); e.TimeMs > 1<<62 || ahead > maxAhead.Milliseconds() {
+		s.refuse(&event.Error{Rule: event.RuleTimeAhead, Detail: fmt.Sprintf("the signer's clock is %d ms ahead of the log's: set it and sign again", ahead)})
+		return
+	}
+	// What is read here may be outdated by the time the event joins. It only
+	// spares work: keys that are in force were admitted, and an event whose seq
+	// is taken needs no index.
+	at, err := l.account(e.Account)
+	if err != nil {
+		s.outcome.Err = err
+		return
+	}
+	s.checked = event.Check(e, admitted(at)...)
+	if e.Seq >= at.Next {
+		l.evaluate(s)
+	}
+}
+
+func (l *Log) evaluate(s *submission) {
+	if s.index == nil {
+		index := l.cfg.VRF.Evaluate(s.event.Account.Label().VRFInput(s.event.Seq))
+		s.index = &index
+	}
+}
+
+// join applies the account rules, in the order in which events arrive, and
+// lets the event into the open epoch.
+func (l *Log) join(s *submission) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, err := l.accountLocked(s.event.Account)
+	if err != nil {
+		s.outcome.Err = err
+		return
+	}
+	if s.event.Seq < at.Next {
+		l.rejoin(s, at)
+		return
+	}
+	if len(l.open) >= MaxPending {
+		s.outcome.Err = ErrBusy
+		return
+	}
+	if l.stopped != nil {
+		s.outcome.Err = l.stopped
+		return
+	}
+	after := *at
+	after.Account = *at.Account.Clone()
+	if err := l.apply(&after, s); err != nil {
+		s.refuse(err)
+		return
+	}
+	l.evaluate(s)
+	t := &ticket{checked: s.checked, body: s.body, index: *s.index, after: &after, done: make(chan struct{})}
+	for _, d := range after.Devices {
+		t.live = append(t.live, d.KeyIndex)
+	}
+	l.open = append(l.open, t)
+	l.pending[s.event.Account] = append(l.pending[s.event.Account], t)
+	s.wait = t
+	l.wake(len(l.open) >= l.cfg.MaxEpochEvents)
+}
+
+// apply is the protocol's rules and this server's own.
+func (l *Log) apply(at *store.Account, s *submission) error {
+	e := s.event
+	if e.Seq == at.Next && e.Type == event.AddDevice {
+		if len(at.Devices) >= l.cfg.MaxDevices {
+			return &event.Error{Rule: event.RuleListFull, Detail: fmt.Sprintf("the account has %d devices, the most this log takes: remove one first", len(at.Devices))}
+		}
+	}
+	if len(at.Introduced) >= MaxIntroduced && (e.Type == event.AddDevice || e.Type == event.Reregister) {
+		return &event.Error{Rule: event.RuleListFull, Detail: fmt.Sprintf("the account has used %d keys, the most this log remembers", len(at.Introduced))}
+	}
+	if err := at.Apply(s.checked); err != nil {
+		return err
+	}
+	switch {
+	case e.Type == event.Erase:
+		at.Anchor, at.Erase = e.Seq, e.Seq
+	case len(e.Signatures) > 0 && e.Signatures[0].Role == event.Primary:
+		at.Anchor = e.Seq
+	}
+	return nil
+}
+
+// rejoin answers for a seq that is taken: by this very event, perhaps with
+// another valid signature, or by another one.
+func (l *Log) rejoin(s *submission, at *store.Account) {
+	if err := s.checked.Err(); err != nil {
+		s.refuse(err)
+		return
+	}
+	for _, t := range l.pending[s.event.Account] {
+		if t.checked.ID() == s.checked.ID() {
+			s.wait = t
+			return
+		}
+	}
+	logged, err := l.cfg.Store.Event(s.event.Account, s.event.Seq)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		s.outcome.Err = err
+		return
+	}
+	if err == nil && len(logged.Body) > 0 {
+		if e, err := event.Parse(logged.Body); err == nil && e.ID() == s.checked.ID() {
+			s.outcome.Position = logged.Position
+			return
+		}
+	}
+	head, err := l.headBody(s.event.Account, at)
+	if err != nil {
+		s.outcome.Err = err
+		return
+	}
+	s.refuse(&event.Error{
+		Rule:   event.RuleTaken,
+		Detail: fmt.Sprintf("seq %d is taken, the account's newest is seq %d: verify it, then sign the next one", s.event.Seq, at.Next-1),
+		Head:   head,
+	})
+}
+
+// headBody is the account's newest event, pending or logged.
+func (l *Log) headBody(id name.AccountID, at *store.Account) ([]byte, error) {
+	if p := l.pending[id]; len(p) > 0 {
+		return p[len(p)-1].body, nil
+	}
+	e, err := l.cfg.Store.Event(id, at.Next-1)
+	if err != nil {
+		return nil, err
+	}
+	return e.Body, nil
+}
+
+// await blocks until the event's epoch is published. A caller that goes away
+// takes nothing back: the event stays on its way.
+func (l *Log) await(ctx context.Context, s *submission, receipts bool) {
+	if t := s.wait; t != nil {
+		select {
+		case <-t.done:
+			s.outcome.Position, s.outcome.Err = t.position, t.err
+		case <-ctx.Done():
+			s.outcome.Err = fmt.Errorf("waiting for the epoch: %w", ctx.Err())
+		}
+	}
+	if receipts && !s.settled() {
+		s.outcome.Receipt, s.outcome.Err = l.receipt(s.event.Account, s.event.Seq)
+	}
+}
+
+func (s *submission) refuse(err error) {
+	if !errors.As(err, &s.outcome.Refused) {
+		s.outcome.Err = err
+	}
+}
+
+// account is the newest state of an account, pending events included; the
+// zero one before its first.
+func (l *Log) account(id name.AccountID) (*store.Account, error) {
+	l.mu.Lock()
+	p := l.pending[id]
+	l.mu.Unlock()
+	if len(p) > 0 {
+		return p[len(p)-1].after, nil
+	}
+	return l.committed(id)
+}
+
+// accountLocked is account under l.mu, and therefore exact: a pending event
+// leaves l.pending only once the store has it.
+func (l *Log) accountLocked(id name.AccountID) (*store.Account, error) {
+	if p := l.pending[id]; len(p) > 0 {
+		return p[len(p)-1].after, nil
+	}
+	return l.committed(id)
+}
+
+func (l *Log) committed(id name.AccountID) (*store.Account, error) {
+	at, err := l.cfg.Store.Account(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return &store.Account{Account: *event.NewAccount(l.id, id), Erase: store.None}, nil
+	}
+	return at, err
+}
+
+// admitted lists the keys that passed admission when they entered the account.
+func admitted(at *store.Account) []event.Key {
+	keys := []event.Key{at.Primary}
+	for _, d := range at.Devices {
+		keys = append(keys, d.Key)
+	}
+	return keys
+}

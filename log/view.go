@@ -1,0 +1,150 @@
+package log
+
+import (
+	"context"
+	"errors"
+
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+	"github.com/musterlog/muster/log/store"
+	"github.com/musterlog/muster/log/vrf"
+)
+
+// Lookup answers a request (protocol section 5) from the newest published
+// checkpoint. Errors are answer.ErrRequest, answer.ErrBehind, or the store's.
+func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
+	r, err := answer.ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	a, err := answer.Assemble(&view{Log: l, snapshot: l.published.Load()}, r)
+	if err != nil {
+		return nil, err
+	}
+	return a.Bytes()
+}
+
+// view is one request's look at one published tree: an answer.View. Events
+// that the store took since lie beyond its size and are not seen.
+type view struct {
+	*Log
+	*snapshot
+	exists map[name.AccountID]bool
+}
+
+func (v *view) Published() (note []byte, size uint64, genesis, epoch []byte) {
+	return v.note, v.tree.size, v.genesis, v.epoch.Bytes()
+}
+
+func (v *view) Newest(id name.AccountID) (int64, error) {
+	at, err := v.cfg.Store.Account(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for n := int64(at.Next) - 1; n >= 0; n-- {
+		e, err := v.cfg.Store.Event(id, uint32(n))
+		if err != nil {
+			return 0, err
+		}
+		if e.Position < v.tree.size {
+			if v.exists == nil {
+				v.exists = make(map[name.AccountID]bool)
+			}
+			v.exists[id] = true
+			return n, nil
+		}
+	}
+	return -1, nil
+}
+
+func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {
+	e, err := v.cfg.Store.Event(id, seq)
+	if err != nil {
+		return nil, err
+	}
+	l, err := v.eventLeaf(e.Position)
+	if err != nil {
+		return nil, err
+	}
+	return &answer.Record{
+		Position: e.Position, Commitment: l.Commitment, Opening: e.Opening, Event: e.Body,
+		Anchor: e.Anchor, Erase: e.Erase, Live: e.Live,
+	}, nil
+}
+
+func (l *Log) eventLeaf(position uint64) (*leaf.Event, error) {
+	for b, err := range l.cfg.Store.Leaves(position, position+1) {
+		if err != nil {
+			return nil, err
+		}
+		parsed, err := leaf.Parse(b)
+		if err != nil {
+			return nil, err
+		}
+		if e, ok := parsed.(*leaf.Event); ok {
+			return e, nil
+		}
+	}
+	return nil, errors.New("the store's leaf is no EVENT")
+}
+
+// VRF proves an index. Proofs never change, so those of accounts that exist
+// are kept; unknown accounts leave nothing behind, or asking would fill the disk.
+func (v *view) VRF(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error) {
+	if v.exists[id] {
+		return v.proof(id, seq)
+	}
+	p, index := v.cfg.VRF.Prove(id.Label().VRFInput(seq))
+	return p, index, nil
+}
+
+func (l *Log) proof(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error) {
+	p, err := l.cfg.Store.Proof(id, seq)
+	if err == nil {
+		index, err := p.Index()
+		return p, index, err
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return p, name.Index{}, err
+	}
+	p, index := l.cfg.VRF.Prove(id.Label().VRFInput(seq))
+	return p, index, l.cfg.Store.PutProof(id, seq, p)
+}
+
+func (v *view) Prefix(indexes []name.Index) (*prefix.Proof, error) {
+	return v.prefixes.Prove(v.cfg.Store, indexes)
+}
+
+func (v *view) Node(level uint, index uint64) (leaf.Hash, error) {
+	return v.tree.node(v.cfg.Store, level, index)
+}
+
+// receipt is the canonical answer.Published of a published event, under the
+// first checkpoint that covered it: the same bytes whenever it is asked for,
+// until an ERASE deletes the opening.
+func (l *Log) receipt(id name.AccountID, seq uint32) ([]byte, error) {
+	e, err := l.cfg.Store.Event(id, seq)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.Body) == 0 {
+		return nil, errors.New("the event's content was erased: there is no receipt for it any more")
+	}
+	note, size, err := l.cfg.Store.NoteAbove(e.Position)
+	if err != nil {
+		return nil, err
+	}
+	p := answer.Published{Seq: seq, Position: e.Position, Opening: e.Opening, Note: note}
+	if p.Proof, _, err = l.proof(id, seq); err != nil {
+		return nil, err
+	}
+	if p.Path, err = answer.Path(e.Position, size, l.published.Load().tree.reader(l.cfg.Store)); err != nil {
+		return nil, err
+	}
+	return p.Bytes()
+}
