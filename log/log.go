@@ -297,3 +297,10 @@ func (l *Log) now() time.Time { return l.cfg.Now() }
 
 // Published is the newest published checkpoint as a signed note.
 func (l *Log) Published() []byte { return l.published.Load().note }
+
+// Waiting is the number of events that wait for their epoch.
+func (l *Log) Waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open)
+}

@@ -24,7 +24,7 @@ type globals struct {
 	started bool // flags and arguments were understood
 
 	log, policy, state string
-	json                      bool
+	json               bool
 }
 
 func (g *globals) addFlags(root *cobra.Command) {

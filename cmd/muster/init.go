@@ -20,13 +20,14 @@ func initCommand(g *globals) *cobra.Command {
 		Short: "Make the keys and the empty log",
 		Args:  takes(0),
 		RunE: func(*cobra.Command, []string) error {
+			if dir == "" || origin == "" {
+				return usage("init needs --dir DIR and --origin ORIGIN, the log's name for ever, such as keys.example.org/log1")
+			}
 			return g.initLog(logDir(dir), origin)
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "`DIR` for the log; made if needed")
 	c.Flags().StringVar(&origin, "origin", "", "the log's name for ever, for example keys.example.org/log1")
-	c.MarkFlagRequired("dir")
-	c.MarkFlagRequired("origin")
 	return c
 }
 

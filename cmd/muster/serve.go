@@ -37,7 +37,6 @@ func serveCommand(g *globals) *cobra.Command {
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8650", "loopback `ADDRESS` to serve on")
 	c.Flags().DurationVar(&f.epoch, "epoch", log.DefaultEpoch, "longest that an event waits")
 	c.Flags().DurationVar(&f.heartbeat, "heartbeat", log.DefaultHeartbeat, "how often an empty epoch is published at least")
-	c.MarkFlagRequired("dir")
 	return c
 }
 
@@ -57,6 +56,9 @@ func checkLoopback(address string) error {
 }
 
 func (g *globals) serve(ctx context.Context, f *serveFlags) error {
+	if f.dir == "" {
+		return usage("serve needs --dir DIR, the log's folder")
+	}
 	if err := checkLoopback(f.listen); err != nil {
 		return err
 	}

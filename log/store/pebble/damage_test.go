@@ -155,13 +155,11 @@ func TestMisplacedRow(t *testing.T) {
 			return err
 		}, "not the EVENT"},
 		{"a primary of no known type", func(t *testing.T, s *Store, m *storetest.Model) error {
-			k := accountKey(m.Events[0].Account)
-			v := value(t, s, k)
-			v[73] = 77
-			put(t, s, k, v)
-			_, err := s.Account(m.Events[0].Account)
-			return err
-		}, "key type 77"},
+			return spoilAccount(t, s, 73)
+		}, "account's primary: key type 77"},
+		{"a device of no known type", func(t *testing.T, s *Store, m *storetest.Model) error {
+			return spoilAccount(t, s, 73+33+1+4)
+		}, "device of an account: key type 77"},
 		{"a key of another length", func(t *testing.T, s *Store, m *storetest.Model) error {
 			put(t, s, key("e1234567"), nil)
 			return last(s.Events(0, 1<<63))
@@ -175,6 +173,22 @@ func TestMisplacedRow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// spoilAccount writes an account with a wrong byte, and reads it.
+func spoilAccount(t *testing.T, s *Store, at int) error {
+	t.Helper()
+	var a store.Account
+	a.Primary = event.Key{event.KeyEd25519}
+	a.Devices = []event.Device{{KeyIndex: 1, Key: event.Key{event.KeyEd25519}}}
+	v, err := encodeAccount(&a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v[at] = 77
+	put(t, s, accountKey(a.ID), v)
+	_, err = s.Account(a.ID)
+	return err
 }
 
 // TestRefusedBatch: an error of Commit means that nothing was kept.
@@ -193,6 +207,8 @@ func TestRefusedBatch(t *testing.T) {
 		{"body too long", "event at position 4", func(b *store.Batch) { b.Events[1].Body = make([]byte, 65536) }},
 		{"too many live devices", "256 live devices", func(b *store.Batch) { b.Events[1].Live = make([]uint32, 256) }},
 		{"too many devices", "256 devices", func(b *store.Batch) { b.Accounts[0].Devices = make([]event.Device, 256) }},
+		{"primary of no known type", "primary: key type 77", func(b *store.Batch) { b.Accounts[0].Primary = event.Key{77} }},
+		{"device of no known type", "device 5: key type 77", func(b *store.Batch) { b.Accounts[0].Devices = []event.Device{{KeyIndex: 5, Key: event.Key{77}}} }},
 		{"short tile", "tile of 8191 bytes", func(b *store.Batch) { b.Tiles = []store.Tile{{Data: make([]byte, 8191)}} }},
 		{"tile of no level", "at level -1", func(b *store.Batch) { b.Tiles = []store.Tile{{Level: -1, Data: make([]byte, 8192)}} }},
 		{"tile above all levels", "at level 64", func(b *store.Batch) { b.Tiles = []store.Tile{{Level: 64, Data: make([]byte, 8192)}} }},
@@ -244,7 +260,7 @@ func TestFlippedBitInLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := storetest.NewModel(9)
-	for range 30 {
+	for range 9 { // fits the first memtable, so that there is one log
 		if err := s.Commit(m.Next(20)); err != nil {
 			t.Fatal(err)
 		}

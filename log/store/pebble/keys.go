@@ -52,7 +52,7 @@ func (k key) String() string {
 	if len(k) == 1 {
 		return fmt.Sprintf("row %c", k[0])
 	}
-	return fmt.Sprintf("row %c/%x", k[0], k[1:])
+	return fmt.Sprintf("row %c/%x", k[0], []byte(k[1:])) // of a key, %x would call String again
 }
 
 func leafKey(position uint64) key  { return numbered(tableLeaf, position) }

@@ -93,6 +93,14 @@ func encodeAccount(a *store.Account) ([]byte, error) {
 	if len(a.Devices) > maxLive {
 		return nil, fmt.Errorf("account with %d devices, want at most %d", len(a.Devices), maxLive)
 	}
+	if _, err := event.ParseKey(a.Primary[:]); err != nil && !a.Primary.IsZero() {
+		return nil, fmt.Errorf("primary: %w", err)
+	}
+	for i := range a.Devices {
+		if _, err := event.ParseKey(a.Devices[i].Key[:]); err != nil {
+			return nil, fmt.Errorf("device %d: %w", a.Devices[i].KeyIndex, err)
+		}
+	}
 	b := cryptobyte.NewBuilder(make([]byte, 0, 119+37*len(a.Devices)+32*len(a.Introduced)))
 	b.AddBytes(a.Log[:])
 	b.AddUint32(a.Next)

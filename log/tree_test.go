@@ -1,0 +1,117 @@
+package log
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/transparency-dev/merkle/compact"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/store"
+)
+
+// leafStore is the part of a store that a tree reads.
+type leafStore struct {
+	store.Store
+	leaves [][]byte
+	tiles  map[[2]uint64][]byte
+}
+
+func (s *leafStore) Tile(level int, n uint64) ([]byte, error) {
+	if data, ok := s.tiles[[2]uint64{uint64(level), n}]; ok {
+		return data, nil
+	}
+	return nil, store.ErrNotFound
+}
+
+func (s *leafStore) Leaves(from, to uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for _, b := range s.leaves[from:to] {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *leafStore) grow(t *tree, n int) *tree {
+	var hashes []leaf.Hash
+	for range n {
+		b := fmt.Appendf(nil, "leaf %d", len(s.leaves))
+		s.leaves = append(s.leaves, b)
+		hashes = append(hashes, leaf.HashOf(b))
+	}
+	next, full := t.appended(hashes)
+	for _, tile := range full {
+		s.tiles[[2]uint64{uint64(tile.Level), tile.N}] = tile.Data
+	}
+	return next
+}
+
+// transparency-dev/merkle's compact range is the judge of every size, of the
+// grown tree and of the one that a restart loads. Old versions stay readable.
+func TestTreeAgainstMerkle(t *testing.T) {
+	s := &leafStore{tiles: map[[2]uint64][]byte{}}
+	judge := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
+	rng := rand.New(rand.NewPCG(3, 4))
+	grown := &tree{}
+	old := map[*tree]leaf.Hash{}
+	steps := []int{1, 1, 1, 253, 1, 255, 256, 257, 65536 - 1025, 1, 300}
+	for range 40 {
+		steps = append(steps, rng.IntN(400))
+	}
+	for _, n := range steps {
+		from := len(s.leaves)
+		grown = s.grow(grown, n)
+		for _, b := range s.leaves[from:] {
+			if err := judge.Append(rfc6962.DefaultHasher.HashLeaf(b), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		root, err := judge.GetRootHash(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := loadTree(s, grown.size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, tr := range map[string]*tree{"grown": grown, "loaded": loaded} {
+			got, err := tr.root(s)
+			if err != nil || got != leaf.Hash(root) {
+				t.Fatalf("the %s tree of %d leaves has root %x, %v; want %x", name, grown.size, got, err, root)
+			}
+		}
+		old[grown] = leaf.Hash(root)
+	}
+	for tr, want := range old {
+		if got, err := tr.root(s); err != nil || got != want {
+			t.Errorf("the old tree of %d leaves now has root %x, %v; want %x", tr.size, got, err, want)
+		}
+	}
+}
+
+// Every tile of every width that a tree has is served, and no other.
+func TestTilesOfATree(t *testing.T) {
+	s := &leafStore{tiles: map[[2]uint64][]byte{}}
+	tr := s.grow(&tree{}, 70_000)
+	for _, c := range []struct {
+		level int
+		n     uint64
+		width int
+		ok    bool
+	}{
+		{0, 0, 256, true}, {0, 0, 1, true}, {0, 272, 256, true}, {0, 273, 112, true}, {0, 273, 111, true},
+		{0, 273, 113, false}, {0, 273, 256, false}, {0, 274, 1, false}, {0, 1 << 60, 1, false},
+		{1, 0, 256, true}, {1, 1, 17, true}, {1, 1, 18, false}, {2, 0, 1, true}, {2, 0, 2, false},
+		{3, 0, 1, false}, {7, 0, 1, false}, {8, 0, 1, false}, {63, 0, 1, false},
+	} {
+		hashes, err := tr.hashes(s, c.level, c.n, c.width)
+		if (err == nil) != c.ok || err == nil && len(hashes) != c.width {
+			t.Errorf("tile %d at level %d, width %d: %d hashes, %v; want it: %v", c.n, c.level, c.width, len(hashes), err, c.ok)
+		}
+	}
+}
