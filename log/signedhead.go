@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"github.com/musterlog/muster/log/durable"
 )
 
 // SignedHead remembers, apart from the store, the newest checkpoint that was
@@ -30,41 +31,11 @@ func (f HeadFile) Load() ([]byte, error) {
 	return b, err
 }
 
-// Store writes the note beside the file and renames it over. A crash before
-// the rename leaves the old head and perhaps a stray temporary file, which the
-// next Store overwrites; after it, the new head.
+// Store replaces the file. A crash leaves the old head or the new one; if the
+// old one, the store is an epoch ahead, and Open signs the same bytes again.
 func (f HeadFile) Store(note []byte) error {
-	temp := string(f) + ".new"
-	if err := writeSynced(temp, note); err != nil {
+	if err := durable.Replace(string(f), note); err != nil {
 		return fmt.Errorf("writing the signed head: %w", err)
-	}
-	if err := os.Rename(temp, string(f)); err != nil {
-		return fmt.Errorf("writing the signed head: %w", err)
-	}
-	// The rename itself is durable only once its folder is.
-	dir, err := os.Open(filepath.Dir(string(f)))
-	if err != nil {
-		return fmt.Errorf("syncing the signed head's folder: %w", err)
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil {
-		return fmt.Errorf("syncing the signed head's folder: %w", err)
 	}
 	return nil
-}
-
-func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
 }

@@ -79,7 +79,7 @@ func (a *agent) ready(ctx context.Context) (*device.Standing, error) {
 	return a.Refresh(ctx)
 }
 
-// signer is the private key of a public one, for a draft.
+// sign adds a role's signature with the private key of a public one.
 func (a *agent) sign(d *device.Draft, role event.Role, public event.Key) error {
 	k, err := a.keys.load(a.Account, public)
 	if err != nil {
@@ -96,15 +96,6 @@ type sentJSON struct {
 	KeyIndex  uint32       `json:"key_index"`
 	Key       string       `json:"key"`
 	Devices   []deviceJSON `json:"devices"`
-}
-
-// send logs a signed draft and shows the list that it vouches for.
-func (a *agent) send(ctx context.Context, d *device.Draft) error {
-	s, err := a.Send(ctx, d)
-	if err != nil {
-		return a.explain(err)
-	}
-	return a.show(d, s)
 }
 
 func (a *agent) explain(err error) error {
@@ -134,38 +125,52 @@ func (a *agent) show(d *device.Draft, s *device.Standing) error {
 	return nil
 }
 
+// act is what the agent's commands have in common: where the account stands,
+// a signed draft from there, and the draft in force.
+func (g *globals) act(ctx context.Context, id string, f *agentFlags, draft func(*agent, *device.Standing) (*device.Draft, error)) error {
+	a, err := g.agent(id, f)
+	if err != nil {
+		return err
+	}
+	s, err := a.ready(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := draft(a, s)
+	if err != nil {
+		return err
+	}
+	if s, err = a.Send(ctx, d); err != nil {
+		return a.explain(err)
+	}
+	return a.show(d, s)
+}
+
 func registerCommand(g *globals) *cobra.Command {
 	f := new(agentFlags)
 	c := &cobra.Command{
 		Use: "register ID", Short: "Register an account with a new primary key", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := g.agent(args[0], f)
-			if err != nil {
-				return err
-			}
-			s, err := a.ready(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if s.Found().Status != verifier.Unknown {
-				return fmt.Errorf("%s is registered already: `muster devices %s` shows it, `muster reregister %s` gives it a new primary key", a.id, a.id, a.id)
-			}
-			k, err := a.keys.generate(a.Account, a.typ)
-			if err != nil {
-				return err
-			}
-			d, err := s.Head.Register(k.Public(), time.Now())
-			if err != nil {
-				return err
-			}
-			if err := d.Sign(event.Primary, k); err != nil {
-				return err
-			}
-			return a.send(cmd.Context(), d)
+			return g.act(cmd.Context(), args[0], f, (*agent).register)
 		},
 	}
 	f.add(c, true)
 	return c
+}
+
+func (a *agent) register(s *device.Standing) (*device.Draft, error) {
+	if s.Found().Status != verifier.Unknown {
+		return nil, fmt.Errorf("%s is registered already: `muster devices %s` shows it, `muster reregister %s` gives it a new primary key", a.id, a.id, a.id)
+	}
+	k, err := a.keys.generate(a.Account, a.typ)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.Head.Register(k.Public(), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return d, d.Sign(event.Primary, k)
 }
 
 func linkCommand(g *globals) *cobra.Command {
@@ -173,29 +178,29 @@ func linkCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "link ID", Short: "Link a new device to an account", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, s, err := g.registered(cmd.Context(), args[0], f)
-			if err != nil {
-				return err
-			}
-			k, err := a.keys.generate(a.Account, a.typ)
-			if err != nil {
-				return err
-			}
-			d, err := s.Head.AddDevice(k.Public(), time.Now())
-			if err != nil {
-				return err
-			}
-			if err := a.sign(d, event.Primary, s.Found().Primary); err != nil {
-				return err
-			}
-			if err := d.Sign(event.Subject, k); err != nil {
-				return err
-			}
-			return a.send(cmd.Context(), d)
+			return g.act(cmd.Context(), args[0], f, (*agent).link)
 		},
 	}
 	f.add(c, true)
 	return c
+}
+
+func (a *agent) link(s *device.Standing) (*device.Draft, error) {
+	if err := a.mustBeRegistered(s); err != nil {
+		return nil, err
+	}
+	k, err := a.keys.generate(a.Account, a.typ)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.Head.AddDevice(k.Public(), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Sign(event.Subject, k); err != nil {
+		return nil, err
+	}
+	return d, a.sign(d, event.Primary, s.Found().Primary)
 }
 
 func unlinkCommand(g *globals) *cobra.Command {
@@ -207,22 +212,63 @@ func unlinkCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, s, err := g.registered(cmd.Context(), args[0], f)
-			if err != nil {
-				return err
-			}
-			d, err := s.Head.RemoveDevice(index, event.Primary, time.Now())
-			if err != nil {
-				return err
-			}
-			if err := a.sign(d, event.Primary, s.Found().Primary); err != nil {
-				return err
-			}
-			return a.send(cmd.Context(), d)
+			return g.act(cmd.Context(), args[0], f, func(a *agent, s *device.Standing) (*device.Draft, error) {
+				return a.unlink(s, index)
+			})
 		},
 	}
 	f.add(c, false)
 	return c
+}
+
+func (a *agent) unlink(s *device.Standing, index uint32) (*device.Draft, error) {
+	if err := a.mustBeRegistered(s); err != nil {
+		return nil, err
+	}
+	d, err := s.Head.RemoveDevice(index, event.Primary, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return d, a.sign(d, event.Primary, s.Found().Primary)
+}
+
+func reregisterCommand(g *globals) *cobra.Command {
+	f := new(agentFlags)
+	var endorse bool
+	c := &cobra.Command{
+		Use: "reregister ID", Short: "Give an account a new primary key, dropping all devices", Args: takes(1),
+		Long: `Gives an account a new primary key. All devices are dropped, and the security
+code changes for every contact. With --endorse the old key signs too, so that
+contacts see that its owner did it.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.act(cmd.Context(), args[0], f, func(a *agent, s *device.Standing) (*device.Draft, error) {
+				return a.reregister(s, endorse)
+			})
+		},
+	}
+	f.add(c, true)
+	c.Flags().BoolVar(&endorse, "endorse", false, "sign with the old primary key too")
+	return c
+}
+
+func (a *agent) reregister(s *device.Standing, endorse bool) (*device.Draft, error) {
+	if s.Found().Status == verifier.Unknown {
+		return nil, a.mustBeRegistered(s)
+	}
+	k, err := a.keys.generate(a.Account, a.typ)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.Head.Reregister(k.Public(), endorse, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if endorse {
+		if err := a.sign(d, event.Subject, s.Found().Primary); err != nil {
+			return nil, err
+		}
+	}
+	return d, d.Sign(event.Primary, k)
 }
 
 func confirmCommand(g *globals) *cobra.Command {
@@ -238,35 +284,38 @@ func confirmCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.Found().Primary.IsZero() {
-				return fmt.Errorf("%s is %s", a.id, headline(s.Found()))
-			}
-			k, err := a.keys.load(a.Account, s.Found().Primary)
-			if err != nil {
-				return err
-			}
 			if s.Pending != nil {
-				return a.cancel(cmd.Context(), s, k)
+				return a.cancel(cmd.Context(), s)
 			}
-			d, err := s.Head.Confirm(time.Now())
-			if err != nil {
-				return err
-			}
-			if err := d.Sign(event.Primary, k); err != nil {
-				return err
-			}
-			return a.send(cmd.Context(), d)
+			return g.act(cmd.Context(), args[0], f, (*agent).confirm)
 		},
 	}
 	f.add(c, false)
 	return c
 }
 
-// cancel puts a CONFIRM in the place of what is pending.
-func (a *agent) cancel(ctx context.Context, s *device.Standing, k *event.PrivateKey) error {
-	pending := s.Pending.Wanted().Payload()
-	s, err := a.Cancel(ctx, k)
+func (a *agent) confirm(s *device.Standing) (*device.Draft, error) {
+	if err := a.mustBeRegistered(s); err != nil {
+		return nil, err
+	}
+	d, err := s.Head.Confirm(time.Now())
 	if err != nil {
+		return nil, err
+	}
+	return d, a.sign(d, event.Primary, s.Found().Primary)
+}
+
+// cancel puts a CONFIRM in the place of what is pending.
+func (a *agent) cancel(ctx context.Context, s *device.Standing) error {
+	if err := a.mustBeRegistered(s); err != nil {
+		return err
+	}
+	k, err := a.keys.load(a.Account, s.Found().Primary)
+	if err != nil {
+		return err
+	}
+	pending := s.Pending.Wanted().Payload()
+	if s, err = a.Cancel(ctx, k); err != nil {
 		return a.explain(err)
 	}
 	a.print("took back the %s that was pending at seq %d\n", pending.Type, pending.Seq)
@@ -274,67 +323,15 @@ func (a *agent) cancel(ctx context.Context, s *device.Standing, k *event.Private
 	return nil
 }
 
-func reregisterCommand(g *globals) *cobra.Command {
-	f := new(agentFlags)
-	var endorse bool
-	c := &cobra.Command{
-		Use: "reregister ID", Short: "Give an account a new primary key, dropping all devices", Args: takes(1),
-		Long: `Gives an account a new primary key. All devices are dropped, and the security
-code changes for every contact. With --endorse the old key signs too, so that
-contacts see that its owner did it.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := g.agent(args[0], f)
-			if err != nil {
-				return err
-			}
-			s, err := a.ready(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if s.Found().Status == verifier.Unknown {
-				return fmt.Errorf("%s is not registered: `muster register %s`", a.id, a.id)
-			}
-			k, err := a.keys.generate(a.Account, a.typ)
-			if err != nil {
-				return err
-			}
-			d, err := s.Head.Reregister(k.Public(), endorse, time.Now())
-			if err != nil {
-				return err
-			}
-			if err := d.Sign(event.Primary, k); err != nil {
-				return err
-			}
-			if endorse {
-				if err := a.sign(d, event.Subject, s.Found().Primary); err != nil {
-					return err
-				}
-			}
-			return a.send(cmd.Context(), d)
-		},
-	}
-	f.add(c, true)
-	c.Flags().BoolVar(&endorse, "endorse", false, "sign with the old primary key too")
-	return c
-}
-
-// registered is an agent for an account that has a primary key.
-func (g *globals) registered(ctx context.Context, id string, f *agentFlags) (*agent, *device.Standing, error) {
-	a, err := g.agent(id, f)
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := a.ready(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
+// mustBeRegistered refuses an account without a primary key.
+func (a *agent) mustBeRegistered(s *device.Standing) error {
 	switch s.Found().Status {
 	case verifier.Unknown:
-		return nil, nil, fmt.Errorf("%s is not registered: `muster register %s`", a.id, a.id)
+		return fmt.Errorf("%s is not registered: `muster register %s`", a.id, a.id)
 	case verifier.Erased:
-		return nil, nil, fmt.Errorf("%s was erased: `muster reregister %s` begins anew", a.id, a.id)
+		return fmt.Errorf("%s was erased: `muster reregister %s` begins anew", a.id, a.id)
 	}
-	return a, s, nil
+	return nil
 }
 
 func keyIndex(text string) (uint32, error) {

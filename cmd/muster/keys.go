@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/name"
 )
@@ -36,14 +36,14 @@ func (d keyDir) generate(account name.AccountID, typ string) (*event.PrivateKey,
 		return nil, err
 	}
 	path := d.path(account, k.Public())
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := durable.MakeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	seed := k.Seed()
-	if err := writeNew(path, []byte(typ+" "+hex.EncodeToString(seed[:])+"\n"), 0o600); err != nil {
+	if err := durable.Create(path, []byte(typ+" "+hex.EncodeToString(seed[:])+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("storing the new key: %w", err)
 	}
-	return k, syncDir(filepath.Dir(path))
+	return k, nil
 }
 
 // load finds the private key of a public one.
@@ -69,13 +69,4 @@ func (d keyDir) load(account name.AccountID, public event.Key) (*event.PrivateKe
 		return k, nil
 	}
 	return nil, fmt.Errorf("%s: want a line \"ed25519\" or \"curve25519\" and 64 hex digits", path)
-}
-
-func syncDir(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/musterlog/muster/log"
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/store/pebble"
 	"github.com/musterlog/muster/log/vrf"
@@ -48,7 +49,7 @@ func (d logDir) create(origin name.Origin) error {
 	} else if ok {
 		return fmt.Errorf("%s has a log already: `muster serve --dir %s` runs it", d, d)
 	}
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
+	if err := durable.MakeFolder(filepath.Clean(string(d))); err != nil {
 		return err
 	}
 	signer, err := checkpoint.NewSigner(string(origin), newSeed())
@@ -67,7 +68,7 @@ func (d logDir) create(origin name.Origin) error {
 		{"policy", policy, 0o644},
 		{"log.key", signer.Text() + "\n", 0o600},
 	} {
-		if err := writeNew(d.path(f.name), []byte(f.text), f.mode); err != nil {
+		if err := durable.Create(d.path(f.name), []byte(f.text), f.mode); err != nil {
 			return err
 		}
 	}
@@ -126,20 +127,4 @@ func readSecret(path string) (string, error) {
 	}
 	b, err := os.ReadFile(path)
 	return strings.TrimSuffix(string(b), "\n"), err
-}
-
-func writeNew(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
 }

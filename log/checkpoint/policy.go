@@ -169,7 +169,7 @@ func (r *policyReader) witness(words []string) error {
 
 func (r *policyReader) group(words []string) error {
 	if len(words) < 3 {
-		return errors.New("want group <name> all|any|<k> <member>...")
+		return errors.New("want a name, then all, any or a number, then the members")
 	}
 	g := Group{Name: words[0], Members: words[2:]}
 	switch words[1] {

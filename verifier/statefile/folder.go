@@ -1,6 +1,7 @@
 package statefile
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/verifier"
 )
 
@@ -19,7 +21,7 @@ func (f folder) path(file string) string { return filepath.Join(string(f), file)
 
 // openFolder makes the folder if there is none.
 func openFolder(dir string) (folder, error) {
-	if err := makeFolder(filepath.Clean(dir)); err != nil {
+	if err := durable.MakeFolder(filepath.Clean(dir)); err != nil {
 		return "", fmt.Errorf("making the state folder: %w", err)
 	}
 	info, err := os.Lstat(dir)
@@ -30,22 +32,6 @@ func openFolder(dir string) (folder, error) {
 		return "", fmt.Errorf("%s is no folder", dir)
 	}
 	return folder(dir), checkPrivate(dir, info, 0o700)
-}
-
-// makeFolder makes dir and what is missing above it, each durably: a state
-// saved in a folder that a power cut takes away again would not be saved.
-func makeFolder(dir string) error {
-	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	above := filepath.Dir(dir)
-	if err := makeFolder(above); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncFolder(above)
 }
 
 // checkPrivate refuses what others can read or put in place.
@@ -119,60 +105,11 @@ func damaged(path string, err error) error {
 // replace puts data in a file's place, or removes the file when data is nil,
 // durably. The caller holds the file's lock.
 func (f folder) replace(file string, data []byte) error {
-	path := f.path(file)
 	if data == nil {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		// A crash before this line may bring the file back.
-		return syncFolder(string(f))
+		return durable.Remove(f.path(file))
 	}
 	sum := sha256.Sum256(data)
-	temp := path + ".new"
-	// A crashed writer's, or something else that is in the way: never
-	// written into, since it could be a link.
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	// A crash from here leaves the old file in force and a stray temporary one,
-	// whole or not, which nobody reads and the next replace removes.
-	if err := writeSynced(temp, data, sum[:]); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	// After a crash before this line the folder has the old file or the new
-	// one: nobody has been told yet that it is the new one.
-	return syncFolder(string(f))
-}
-
-func writeSynced(path string, parts ...[]byte) error {
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|openFlags, 0o600)
-	if err != nil {
-		return err
-	}
-	for _, part := range parts {
-		if _, err := out.Write(part); err != nil {
-			out.Close()
-			return err
-		}
-	}
-	// Without it the rename could become durable before the bytes do.
-	if err := out.Sync(); err != nil {
-		out.Close()
-		return err
-	}
-	return out.Close()
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.Replace(f.path(file), append(bytes.Clone(data), sum[:]...))
 }
 
 // lock waits for the file's lock, which unlock or the end of the process

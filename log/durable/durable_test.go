@@ -1,0 +1,112 @@
+package durable_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/musterlog/muster/log/durable"
+)
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestCreateOverwritesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	if err := durable.Create(path, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.Create(path, []byte("two"), 0o600); err == nil {
+		t.Error("a file was written over")
+	}
+	if got := content(t, path); got != "one" {
+		t.Errorf("content %q, want one", got)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v; want 0600", info.Mode(), err)
+	}
+}
+
+func TestReplaceAndRemove(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "head")
+	for _, want := range []string{"one", "a longer two", "3"} {
+		if err := durable.Replace(path, []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if got := content(t, path); got != want {
+			t.Errorf("content %q, want %q", got, want)
+		}
+	}
+	for range 2 {
+		if err := durable.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rest, _ := os.ReadDir(dir); len(rest) != 0 {
+		t.Errorf("left behind: %v", rest)
+	}
+}
+
+// What a crash left under the temporary name, or somebody put there, is
+// removed and never written into.
+func TestReplaceRemovesWhatIsInTheWay(t *testing.T) {
+	for name, put := range map[string]func(temp, other string) error{
+		"half a file": func(temp, _ string) error { return os.WriteFile(temp, []byte("ha"), 0o600) },
+		"a link":      func(temp, other string) error { return os.Symlink(other, temp) },
+	} {
+		dir := t.TempDir()
+		path, other := filepath.Join(dir, "head"), filepath.Join(dir, "other")
+		if err := os.WriteFile(other, []byte("untouched"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := put(path+".new", other); err != nil {
+			t.Fatal(err)
+		}
+		if err := durable.Replace(path, []byte("new")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := content(t, path) + ", " + content(t, other); got != "new, untouched" {
+			t.Errorf("%s: %s", name, got)
+		}
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode()&fs.ModeSymlink != 0 {
+			t.Errorf("%s: the file is a link, %v", name, err)
+		}
+	}
+}
+
+// A folder that cannot be written leaves the old file in force.
+func TestReplaceFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "no such folder", "head")
+	if err := durable.Replace(path, []byte("x")); err == nil {
+		t.Error("wrote into a folder that does not exist")
+	}
+}
+
+func TestMakeFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b", "c")
+	for range 2 {
+		if err := durable.MakeFolder(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v; want a folder of mode 0700", info, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.MakeFolder(filepath.Join(dir, "file", "below")); err == nil {
+		t.Error("made a folder below a file")
+	}
+}
