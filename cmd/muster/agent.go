@@ -67,7 +67,7 @@ func (g *globals) agent(id string, f *agentFlags) (*agent, error) {
 // ready is where the account stands once nothing of this agent's is pending:
 // what was signed before and may not have arrived is sent again first.
 func (a *agent) ready(ctx context.Context) (*device.Standing, error) {
-	s, err := a.Refresh(ctx)
+	s, err := a.refresh(ctx)
 	if err != nil || s.Pending == nil {
 		return s, err
 	}
@@ -76,7 +76,23 @@ func (a *agent) ready(ctx context.Context) (*device.Standing, error) {
 	if _, err := a.Resend(ctx); err != nil {
 		return nil, fmt.Errorf("%w (`muster confirm %s` takes it back)", err, a.id)
 	}
-	return a.Refresh(ctx)
+	return a.refresh(ctx)
+}
+
+// refresh looks the account up, and tells what became of an event that was
+// pending.
+func (a *agent) refresh(ctx context.Context) (*device.Standing, error) {
+	s, err := a.Refresh(ctx)
+	if err != nil || s.Settled == nil {
+		return s, err
+	}
+	p := s.Settled.Pending.Wanted().Payload()
+	if won := s.Settled.Won; won != nil && won.ID() == p.ID() {
+		a.say("the %s signed earlier arrived: it is in force at seq %d", p.Type, p.Seq)
+	} else {
+		a.say("the %s signed earlier is void: seq %d went to another event", p.Type, p.Seq)
+	}
+	return s, nil
 }
 
 // sign adds a role's signature with the private key of a public one.
@@ -144,183 +160,6 @@ func (g *globals) act(ctx context.Context, id string, f *agentFlags, draft func(
 		return a.explain(err)
 	}
 	return a.show(d, s)
-}
-
-func registerCommand(g *globals) *cobra.Command {
-	f := new(agentFlags)
-	c := &cobra.Command{
-		Use: "register ID", Short: "Register an account with a new primary key", Args: takes(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.act(cmd.Context(), args[0], f, (*agent).register)
-		},
-	}
-	f.add(c, true)
-	return c
-}
-
-func (a *agent) register(s *device.Standing) (*device.Draft, error) {
-	if s.Found().Status != verifier.Unknown {
-		return nil, fmt.Errorf("%s is registered already: `muster devices %s` shows it, `muster reregister %s` gives it a new primary key", a.id, a.id, a.id)
-	}
-	k, err := a.keys.generate(a.Account, a.typ)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.Head.Register(k.Public(), time.Now())
-	if err != nil {
-		return nil, err
-	}
-	return d, d.Sign(event.Primary, k)
-}
-
-func linkCommand(g *globals) *cobra.Command {
-	f := new(agentFlags)
-	c := &cobra.Command{
-		Use: "link ID", Short: "Link a new device to an account", Args: takes(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.act(cmd.Context(), args[0], f, (*agent).link)
-		},
-	}
-	f.add(c, true)
-	return c
-}
-
-func (a *agent) link(s *device.Standing) (*device.Draft, error) {
-	if err := a.mustBeRegistered(s); err != nil {
-		return nil, err
-	}
-	k, err := a.keys.generate(a.Account, a.typ)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.Head.AddDevice(k.Public(), time.Now())
-	if err != nil {
-		return nil, err
-	}
-	if err := d.Sign(event.Subject, k); err != nil {
-		return nil, err
-	}
-	return d, a.sign(d, event.Primary, s.Found().Primary)
-}
-
-func unlinkCommand(g *globals) *cobra.Command {
-	f := new(agentFlags)
-	c := &cobra.Command{
-		Use: "unlink ID KEY_INDEX", Short: "Remove a device from an account", Args: takes(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			index, err := keyIndex(args[1])
-			if err != nil {
-				return err
-			}
-			return g.act(cmd.Context(), args[0], f, func(a *agent, s *device.Standing) (*device.Draft, error) {
-				return a.unlink(s, index)
-			})
-		},
-	}
-	f.add(c, false)
-	return c
-}
-
-func (a *agent) unlink(s *device.Standing, index uint32) (*device.Draft, error) {
-	if err := a.mustBeRegistered(s); err != nil {
-		return nil, err
-	}
-	d, err := s.Head.RemoveDevice(index, event.Primary, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	return d, a.sign(d, event.Primary, s.Found().Primary)
-}
-
-func reregisterCommand(g *globals) *cobra.Command {
-	f := new(agentFlags)
-	var endorse bool
-	c := &cobra.Command{
-		Use: "reregister ID", Short: "Give an account a new primary key, dropping all devices", Args: takes(1),
-		Long: `Gives an account a new primary key. All devices are dropped, and the security
-code changes for every contact. With --endorse the old key signs too, so that
-contacts see that its owner did it.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.act(cmd.Context(), args[0], f, func(a *agent, s *device.Standing) (*device.Draft, error) {
-				return a.reregister(s, endorse)
-			})
-		},
-	}
-	f.add(c, true)
-	c.Flags().BoolVar(&endorse, "endorse", false, "sign with the old primary key too")
-	return c
-}
-
-func (a *agent) reregister(s *device.Standing, endorse bool) (*device.Draft, error) {
-	if s.Found().Status == verifier.Unknown {
-		return nil, a.mustBeRegistered(s)
-	}
-	k, err := a.keys.generate(a.Account, a.typ)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.Head.Reregister(k.Public(), endorse, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	if endorse {
-		if err := a.sign(d, event.Subject, s.Found().Primary); err != nil {
-			return nil, err
-		}
-	}
-	return d, d.Sign(event.Primary, k)
-}
-
-func confirmCommand(g *globals) *cobra.Command {
-	f := new(agentFlags)
-	c := &cobra.Command{
-		Use: "confirm ID", Short: "Sign the device list anew; also takes back what is pending", Args: takes(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := g.agent(args[0], f)
-			if err != nil {
-				return err
-			}
-			s, err := a.Refresh(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if s.Pending != nil {
-				return a.cancel(cmd.Context(), s)
-			}
-			return g.act(cmd.Context(), args[0], f, (*agent).confirm)
-		},
-	}
-	f.add(c, false)
-	return c
-}
-
-func (a *agent) confirm(s *device.Standing) (*device.Draft, error) {
-	if err := a.mustBeRegistered(s); err != nil {
-		return nil, err
-	}
-	d, err := s.Head.Confirm(time.Now())
-	if err != nil {
-		return nil, err
-	}
-	return d, a.sign(d, event.Primary, s.Found().Primary)
-}
-
-// cancel puts a CONFIRM in the place of what is pending.
-func (a *agent) cancel(ctx context.Context, s *device.Standing) error {
-	if err := a.mustBeRegistered(s); err != nil {
-		return err
-	}
-	k, err := a.keys.load(a.Account, s.Found().Primary)
-	if err != nil {
-		return err
-	}
-	pending := s.Pending.Wanted().Payload()
-	if s, err = a.Cancel(ctx, k); err != nil {
-		return a.explain(err)
-	}
-	a.print("took back the %s that was pending at seq %d\n", pending.Type, pending.Seq)
-	a.printDevices(a.id, s.Found())
-	return nil
 }
 
 // mustBeRegistered refuses an account without a primary key.
