@@ -3,6 +3,7 @@ package log
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/leaf"
@@ -23,7 +24,11 @@ func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.Bytes()
+	data, err := a.Bytes()
+	if err != nil || len(data) > answer.MaxAnswer {
+		return nil, fmt.Errorf("%w: the answer is over %d bytes: ask about fewer accounts at once", answer.ErrRequest, answer.MaxAnswer)
+	}
+	return data, nil
 }
 
 // view is one request's look at one published tree: an answer.View. Events

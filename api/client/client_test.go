@@ -45,9 +45,9 @@ func TestNew(t *testing.T) {
 }
 
 func TestBasePathAndUserAgent(t *testing.T) {
-	var asked []string
+	asked := make(chan string, 2)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = append(asked, r.URL.Path+" "+r.UserAgent())
+		asked <- r.URL.Path + " " + r.UserAgent()
 		http.NotFound(w, r)
 	}))
 	t.Cleanup(s.Close)
@@ -60,9 +60,10 @@ func TestBasePathAndUserAgent(t *testing.T) {
 	if checkpoint == nil || info == nil {
 		t.Error("404 was no error")
 	}
-	want := "/base/checkpoint monitor/7\n/base/muster.v1.MusterService/Info monitor/7"
-	if got := strings.Join(asked, "\n"); got != want {
-		t.Errorf("asked for\n%s\nwant\n%s", got, want)
+	for _, want := range []string{"/base/checkpoint monitor/7", "/base/muster.v1.MusterService/Info monitor/7"} {
+		if got := <-asked; got != want {
+			t.Errorf("asked for %s, want %s", got, want)
+		}
 	}
 }
 

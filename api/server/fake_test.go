@@ -29,14 +29,20 @@ type fake struct {
 	levels [][][32]byte // levels[l][i]: the root over the full 256^l leaves from i·256^l on
 	note   []byte
 
-	submit func(events [][]byte, receipts bool) []answer.Outcome
-	lookup func(ctx context.Context, request []byte) ([]byte, error)
-	spoil  func([]byte) []byte // of tiles and entries
-	fault  error               // of tiles and entries
+	mu       sync.Mutex // guards what follows, which a test changes and reads while the server runs
+	submit   func(events [][]byte, receipts bool) []answer.Outcome
+	lookup   func(ctx context.Context, request []byte) ([]byte, error)
+	spoil    func([]byte) []byte // of tiles and entries
+	fault    error               // of tiles and entries
+	received [][]byte            // events of the last Submit
+	tile     string              // arguments of the last Tile
+}
 
-	mu       sync.Mutex
-	received [][]byte // events of the last Submit
-	tile     string   // arguments of the last Tile
+// with changes or reads what mu guards.
+func (f *fake) with(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
 }
 
 func newFake(size int) *fake {
@@ -71,12 +77,17 @@ func pairs(hashes [][32]byte) (up [][32]byte) {
 }
 
 func (f *fake) Submit(_ context.Context, events [][]byte, receipts bool) []answer.Outcome {
-	f.mu.Lock()
-	f.received = events
-	f.mu.Unlock()
-	if f.submit != nil {
-		return f.submit(events, receipts)
-	}
+	submit := mixedFor
+	f.with(func() {
+		f.received = events
+		if f.submit != nil {
+			submit = f.submit
+		}
+	})
+	return submit(events, receipts)
+}
+
+func mixedFor(events [][]byte, receipts bool) []answer.Outcome {
 	return mixed(len(events), receipts)
 }
 
@@ -102,8 +113,10 @@ func mixed(n int, receipts bool) []answer.Outcome {
 }
 
 func (f *fake) Lookup(ctx context.Context, request []byte) ([]byte, error) {
-	if f.lookup != nil {
-		return f.lookup(ctx, request)
+	var lookup func(context.Context, []byte) ([]byte, error)
+	f.with(func() { lookup = f.lookup })
+	if lookup != nil {
+		return lookup(ctx, request)
 	}
 	return append([]byte("answer to "), request...), nil
 }
@@ -118,9 +131,7 @@ func (f *fake) Info() server.Info {
 func (f *fake) Checkpoint() []byte { return f.note }
 
 func (f *fake) Tile(_ context.Context, level int, n uint64, width int) ([]byte, error) {
-	f.mu.Lock()
-	f.tile = fmt.Sprint(level, n, width)
-	f.mu.Unlock()
+	f.with(func() { f.tile = fmt.Sprint(level, n, width) })
 	if level >= len(f.levels) || n*tile.Full+uint64(width) > uint64(len(f.levels[level])) {
 		return nil, server.ErrNotFound
 	}
@@ -143,10 +154,13 @@ func (f *fake) Entries(_ context.Context, n uint64, width int) ([]byte, error) {
 }
 
 func (f *fake) spoiled(data []byte) ([]byte, error) {
-	if f.spoil != nil {
-		data = f.spoil(data)
+	var spoil func([]byte) []byte
+	var fault error
+	f.with(func() { spoil, fault = f.spoil, f.fault })
+	if spoil != nil {
+		data = spoil(data)
 	}
-	return data, f.fault
+	return data, fault
 }
 
 // serve runs the real server over f on loopback and returns its base URL.

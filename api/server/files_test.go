@@ -99,6 +99,10 @@ func TestFiles(t *testing.T) {
 func TestBackendIsAskedForWhatThePathSays(t *testing.T) {
 	f := newFake(2)
 	url := serve(t, f)
+	asked := func() (last string) {
+		f.with(func() { last, f.tile = f.tile, "" })
+		return last
+	}
 	for path, want := range map[string]string{
 		"/tile/7/x001/x234/067.p/8":            "7 1234067 8",
 		"/tile/0/x036/x028/x797/x018/x963/967": "0 36028797018963967 256",
@@ -106,14 +110,14 @@ func TestBackendIsAskedForWhatThePathSays(t *testing.T) {
 		if r, _ := send(t, url, "GET", path); r.StatusCode != 404 {
 			t.Errorf("%s: %d, want 404", path, r.StatusCode)
 		}
-		if f.tile != want {
-			t.Errorf("%s asked for %s, want %s", path, f.tile, want)
+		if got := asked(); got != want {
+			t.Errorf("%s asked for %s, want %s", path, got, want)
 		}
 	}
-	f.tile = ""
 	for _, path := range []string{"/tile/8/000", "/tile/63/000.p/1"} {
-		if send(t, url, "GET", path); f.tile != "" {
-			t.Errorf("%s asked for %s, a level that no tree has", path, f.tile)
+		send(t, url, "GET", path)
+		if got := asked(); got != "" {
+			t.Errorf("%s asked for %s, a level that no tree has", path, got)
 		}
 	}
 }

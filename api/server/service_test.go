@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -32,12 +33,14 @@ func TestSubmitOutcomes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(f.received) != len(events) {
-				t.Fatalf("%d events arrived, want %d", len(f.received), len(events))
+			var received [][]byte
+			f.with(func() { received = f.received })
+			if len(received) != len(events) {
+				t.Fatalf("%d events arrived, want %d", len(received), len(events))
 			}
 			for i := range events {
-				if !bytes.Equal(f.received[i], events[i]) {
-					t.Errorf("event %d arrived as %x", i, f.received[i])
+				if !bytes.Equal(received[i], events[i]) {
+					t.Errorf("event %d arrived as %x", i, received[i])
 				}
 			}
 			want := mixed(len(events), receipts)
@@ -78,7 +81,9 @@ func TestSubmitCounts(t *testing.T) {
 		})
 	}
 	t.Run("the backend loses one", func(t *testing.T) {
-		f.submit = func(events [][]byte, _ bool) []answer.Outcome { return mixed(len(events)-1, false) }
+		f.with(func() {
+			f.submit = func(events [][]byte, _ bool) []answer.Outcome { return mixed(len(events)-1, false) }
+		})
 		_, err := raw.Submit(t.Context(), &musterv1.SubmitRequest{Events: make([][]byte, 3)})
 		if err == nil || connect.CodeOf(err) != connect.CodeInternal {
 			t.Errorf("got %v, want internal", err)
@@ -230,11 +235,11 @@ func TestCompressedIsRefused(t *testing.T) {
 }
 
 // endless is a body that never ends by itself; it counts what was taken.
-type endless struct{ taken int64 }
+type endless struct{ taken atomic.Int64 }
 
 func (e *endless) Read(p []byte) (int, error) {
 	clear(p)
-	e.taken += int64(len(p))
+	e.taken.Add(int64(len(p)))
 	return len(p), nil
 }
 
@@ -248,8 +253,8 @@ func TestEndlessBodyIsCut(t *testing.T) {
 			t.Error("an endless request was answered")
 		}
 	}
-	if body.taken > 32<<20 {
-		t.Errorf("the server took %d bytes", body.taken)
+	if n := body.taken.Load(); n > 32<<20 {
+		t.Errorf("the server took %d bytes", n)
 	}
 }
 
@@ -269,7 +274,9 @@ func TestLookupErrors(t *testing.T) {
 		{"fault", secret, connect.CodeInternal, "operator"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f.lookup = func(context.Context, []byte) ([]byte, error) { return nil, test.err }
+			f.with(func() {
+				f.lookup = func(context.Context, []byte) ([]byte, error) { return nil, test.err }
+			})
 			_, err := c.Lookup(t.Context(), []byte("x"))
 			if err == nil || connect.CodeOf(err) != test.code || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("got %v, want %v with %q", err, test.code, test.says)
@@ -312,11 +319,11 @@ func TestCallEnds(t *testing.T) {
 
 func TestPanicCostsOneRequest(t *testing.T) {
 	f := newFake(300)
-	url := serve(t, f)
-	c := dial(t, url)
 	f.submit = func([][]byte, bool) []answer.Outcome { panic("a secret in a panic") }
 	f.lookup = func(context.Context, []byte) ([]byte, error) { panic("a secret in a panic") }
 	f.spoil = func([]byte) []byte { panic("a secret in a panic") }
+	url := serve(t, f)
+	c := dial(t, url)
 	_, submitted := c.Submit(t.Context(), [][]byte{{1}}, false)
 	_, looked := c.Lookup(t.Context(), nil)
 	for _, err := range []error{submitted, looked} {

@@ -36,6 +36,28 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
+// TestPowerCutAfterNote: a checkpoint that PutNote kept is durable, since it
+// makes receipts that must stay the same for ever.
+func TestPowerCutAfterNote(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s, err := Create(crashConfig(mem))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.PutNote(3, []byte("note")); err != nil {
+		t.Fatal(err)
+	}
+	after, err := Open(crashConfig(mem.CrashClone(vfs.CrashCloneCfg{})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.Close()
+	if note, size, err := after.NoteAbove(0); err != nil || size != 3 || string(note) != "note" {
+		t.Errorf("checkpoint of size %d, %q, %v; want the one that was kept", size, note, err)
+	}
+}
+
 const crashEpochs = 24
 
 type crash struct {

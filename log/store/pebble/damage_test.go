@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,8 +151,14 @@ func TestMisplacedRow(t *testing.T) {
 			return err
 		}, "not the EVENT"},
 		{"a prefix leaf whose EVENT has another index", func(t *testing.T, s *Store, m *storetest.Model) error {
-			put(t, s, leafKey(1), (&leaf.Event{Index: name.Index{5}}).Bytes())
-			_, err := s.Value(m.Prefix[0])
+			parsed, err := leaf.Parse(m.Leaves[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := parsed.(*leaf.Event) // the commitment stays, so only the index tells
+			e.Index[0] ^= 1
+			put(t, s, leafKey(1), e.Bytes())
+			_, err = s.Value(m.Prefix[0])
 			return err
 		}, "not the EVENT"},
 		{"a primary of no known type", func(t *testing.T, s *Store, m *storetest.Model) error {
@@ -172,6 +179,25 @@ func TestMisplacedRow(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestLostLeaf: leaves after a gap must not be given in place of the lost one.
+func TestLostLeaf(t *testing.T) {
+	s, _ := one(t)
+	drop(t, s, leafKey(1))
+	n := 0
+	for _, err := range s.Leaves(0, 3) {
+		if err == nil {
+			n++
+			continue
+		}
+		if !errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), "leaf 1") {
+			t.Errorf("error %v, want ErrNotFound of leaf 1", err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d leaves before the lost one, want 1", n)
 	}
 }
 
@@ -260,7 +286,7 @@ func TestFlippedBitInLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := storetest.NewModel(9)
-	for range 9 { // fits the first memtable, so that there is one log
+	for range 9 { // fits the first memtable, so that no commit begins another log
 		if err := s.Commit(m.Next(20)); err != nil {
 			t.Fatal(err)
 		}
@@ -269,10 +295,11 @@ func TestFlippedBitInLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	logs, err := filepath.Glob(filepath.Join(dir, "pebble", "*.log"))
-	if err != nil || len(logs) != 1 {
-		t.Fatalf("write-ahead logs %v, %v; want one", logs, err)
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("write-ahead logs %v, %v; want one or more", logs, err)
 	}
-	data, err := os.ReadFile(logs[0])
+	live := slices.Max(logs) // Pebble may still keep the empty first one
+	data, err := os.ReadFile(live)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +310,7 @@ func TestFlippedBitInLog(t *testing.T) {
 	for _, at := range []int{1000, block / 2, block + 5000, len(data) / 2} {
 		bad := bytes.Clone(data)
 		bad[at] ^= 1
-		if err := os.WriteFile(logs[0], bad, 0o600); err != nil {
+		if err := os.WriteFile(live, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		c := exec.Command(os.Args[0], "-test.run=^TestFlippedBitInLog$")

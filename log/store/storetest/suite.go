@@ -146,6 +146,12 @@ func testTiles(t *testing.T, create Create) {
 	m.Tiles = b.Tiles
 	commit(t, s, b)
 	check(t, m, s)
+	got, err := s.Tile(7, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(got) // it is the caller's, and no part of the store
+	check(t, m, s)
 	check(t, m, reopen())
 }
 
@@ -168,6 +174,7 @@ func testNotes(t *testing.T, create Create) {
 			if err != nil || size != c.size || string(note) != c.note {
 				t.Errorf("checkpoint above position %d: size %d, %q, %v; want %d, %q", c.position, size, note, err, c.size, c.note)
 			}
+			clear(note) // it is the caller's
 		}
 		for _, position := range []uint64{1 << 33, math.MaxUint64} {
 			if _, _, err := s.NoteAbove(position); !errors.Is(err, store.ErrNotFound) {
