@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/commitment"
@@ -16,12 +17,44 @@ type account struct {
 	said    *answer.Account
 	indexes []name.Index // of said.Versions
 
-	known  *Account // what this client accepted of it so far; nil for first and history
-	beside *Account // what it knew when it began to read the history; else nil
+	known  *Account // where this client stands, for a returning question; else nil
+	memory *memory  // what it must hold the answer against
 
-	after   *Account // accepted with this answer; nil: nothing to remember
-	events  []Logged // opened
-	restart bool     // opens with an ERASE that hides events after k
+	at      *event.Account // replayed; nil if nothing was opened
+	after   *Account       // accepted with this answer; nil: nothing to remember
+	events  []Logged       // opened
+	restart bool           // opens with an ERASE that hides events after k
+}
+
+// memory is what a lookup knows of an account beside where it stands: from
+// the client's state, and from the pages before. Nothing that was proven once
+// may be taken back, on the next page no more than on the next day.
+type memory struct {
+	held       *Account              // from the client's state; nil: nothing
+	newest     int64                 // the largest n proven; -1: none
+	values     map[uint32]name.Value // of every version seen present
+	introduced [][32]byte            // keys used by the events opened so far, in the pages of one replay
+}
+
+func newMemory(held *Account) *memory {
+	m := &memory{held: held, newest: -1, values: make(map[uint32]name.Value)}
+	if held != nil {
+		m.newest, m.values[held.Seq] = int64(held.Seq), held.Value
+	}
+	return m
+}
+
+// take remembers an accepted answer.
+func (m *memory) take(s *account) {
+	m.newest = s.n()
+	for i := range s.said.Versions {
+		if ver := &s.said.Versions[i]; ver.Form != answer.Absent {
+			m.values[ver.Seq] = prefix.Value(ver.Position, ver.Commitment)
+		}
+	}
+	if s.at != nil {
+		m.introduced = s.at.Introduced
+	}
 }
 
 func (s *account) named(err error) error {
@@ -37,14 +70,15 @@ func (s *account) n() int64 { return int64(s.said.Events) - 1 }
 
 // matchAsks holds the answer's accounts against the question: the same, in
 // the same order, each opening what its kind asks for.
-func matchAsks(req *answer.Request, a *answer.Answer, state, beside *State) ([]account, error) {
+func matchAsks(req *answer.Request, a *answer.Answer, state *State, memories []*memory) ([]account, error) {
 	if len(a.Accounts) != len(req.Asks) {
 		return nil, fail(CheckAsked, "%d accounts, asked for %d", len(a.Accounts), len(req.Asks))
 	}
 	steps := make([]account, len(req.Asks))
+	opened := 0
 	for i, ask := range req.Asks {
 		s := &steps[i]
-		*s = account{ask: ask, said: &a.Accounts[i], beside: beside.Account(ask.Account)}
+		*s = account{ask: ask, said: &a.Accounts[i], memory: memories[i]}
 		if s.said.ID != ask.Account {
 			return nil, fail(CheckAsked, "account %s where %s was asked for", s.said.ID, ask.Account)
 		}
@@ -54,6 +88,10 @@ func matchAsks(req *answer.Request, a *answer.Answer, state, beside *State) ([]a
 		if err := s.checkSpan(); err != nil {
 			return nil, s.named(err)
 		}
+		opened += int(s.said.To - s.said.From) // at most Most each, which checkSpan checked
+	}
+	if opened > answer.MaxOpenedTotal {
+		return nil, fail(CheckAsked, "%d events opened, at most %d come in one answer", opened, answer.MaxOpenedTotal)
 	}
 	return steps, nil
 }
@@ -67,8 +105,8 @@ func (s *account) checkSpan() error {
 	if len(s.said.Devices) > 0 && s.ask.Kind != answer.First {
 		return fail(CheckAsked, "a device list that was not asked for")
 	}
-	if s.beside != nil && n < int64(s.beside.Seq) {
-		return fail(CheckHistory, "newest seq %d, this client has accepted %d", n, s.beside.Seq)
+	if n < s.memory.newest {
+		return fail(CheckHistory, "newest seq %d, this client was shown %d", n, s.memory.newest)
 	}
 	if s.ask.Kind != answer.Returning {
 		if n < 0 {
@@ -84,8 +122,6 @@ func (s *account) checkSpan() error {
 	}
 	k := int64(s.ask.Seq)
 	switch {
-	case n < k:
-		return fail(CheckHistory, "newest seq %d, this client has accepted %d", n, k)
 	case n == k && (from != k+1 || to != k+1):
 		return fail(CheckRequired, "opens %d to %d where nothing is new", from, to)
 	case n > k && (from <= k || from == to):
@@ -138,17 +174,15 @@ func (s *account) replay(log name.LogID) error {
 		if err != nil {
 			return err
 		}
-		s.after = s.accepted(replayed)
+		s.at, s.after = replayed, s.accepted(replayed)
 	}
 	for i := range s.said.Versions {
 		ver := &s.said.Versions[i]
 		if ver.Form == answer.Absent {
 			continue
 		}
-		for _, remembered := range []*Account{s.known, s.beside} {
-			if remembered != nil && remembered.Seq == ver.Seq && remembered.Value != prefix.Value(ver.Position, ver.Commitment) {
-				return fail(CheckHistory, "seq %d is not the event that this client accepted", ver.Seq)
-			}
+		if was, ok := s.memory.values[ver.Seq]; ok && was != prefix.Value(ver.Position, ver.Commitment) {
+			return fail(CheckHistory, "seq %d is not the event that this client was shown", ver.Seq)
 		}
 	}
 	return nil
@@ -222,15 +256,18 @@ func (s *account) start(log name.LogID) (*event.Account, []Logged, error) {
 		return s.anchor(log, first, rest)
 	case s.ask.Kind == answer.Returning && s.said.From == s.ask.Seq+1:
 		at = s.known.replayed(log)
+		if s.memory.introduced != nil { // by earlier pages, which know more
+			at.Introduced = slices.Clone(s.memory.introduced)
+		}
 	case s.ask.Kind == answer.History && s.said.From == 0:
 		at = event.NewAccount(log, s.said.ID)
 	default:
 		if first.Type != event.Erase {
 			return nil, nil, fail(CheckRequired, "opens from seq %d, which is no ERASE", s.said.From)
 		}
-		for _, remembered := range []*Account{s.known, s.beside} {
-			if remembered != nil && remembered.Seq < s.said.From && first.Generation < remembered.Generation {
-				return nil, nil, fail(CheckHistory, "generation %d, this client has accepted %d", first.Generation, remembered.Generation)
+		for _, seen := range []*Account{s.known, s.memory.held} {
+			if seen != nil && seen.Seq < s.said.From && first.Generation < seen.Generation {
+				return nil, nil, fail(CheckHistory, "generation %d, this client has accepted %d", first.Generation, seen.Generation)
 			}
 		}
 		s.restart = true

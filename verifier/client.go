@@ -51,15 +51,15 @@ const maxTries = 8
 // check is a *Failure; other errors say that no answer could be had.
 func (c *Client) Lookup(ctx context.Context, questions ...Question) (*Result, error) {
 	for range maxTries {
-		result, err := c.try(ctx, questions)
-		if !errors.Is(err, ErrConflict) {
+		result, conflict, err := c.try(ctx, questions)
+		if !conflict {
 			return result, err
 		}
 	}
 	return nil, fmt.Errorf("%w %d times in a row: try again", ErrConflict, maxTries)
 }
 
-func (c *Client) try(ctx context.Context, questions []Question) (*Result, error) {
+func (c *Client) try(ctx context.Context, questions []Question) (_ *Result, conflict bool, _ error) {
 	var accounts []name.AccountID
 	for _, q := range questions {
 		accounts = append(accounts, q.Account)
@@ -67,36 +67,38 @@ func (c *Client) try(ctx context.Context, questions []Question) (*Result, error)
 	log := name.Origin(c.Verifier.Policy.Log.Name).LogID()
 	state, token, err := c.Store.Load(log, accounts)
 	if err != nil {
-		return nil, fmt.Errorf("reading the client's state: %w", err)
+		return nil, false, fmt.Errorf("reading the client's state: %w", err)
 	}
 	lookup, err := c.Verifier.Lookup(state, questions...)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for {
 		request := lookup.Request()
 		if request == nil {
 			break
 		}
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
 		data, err := c.Source.Lookup(ctx, request)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if err := lookup.Answer(data, c.Now()); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	result, next, err := lookup.Result()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	// A crash before this line leaves the old state: the next lookup asks the
-	// same again. A crash after it has told nobody anything yet.
+	// same again. A crash after it has told nobody yet, and the next lookup will
+	// call it unchanged: who must not miss a re-registration compares Primary
+	// with the one that was shown to the user.
 	if err := c.Store.Save(next, token); err != nil {
-		if errors.Is(err, ErrConflict) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("storing the client's state: %w", err)
+		return nil, errors.Is(err, ErrConflict), fmt.Errorf("storing the client's state: %w", err)
 	}
-	return result, nil
+	return result, false, nil
 }

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/event"
+	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/verifier"
 )
 
@@ -17,9 +20,10 @@ func FuzzAnswer(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	w.trust = w.policy()
 	f.Add(good)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		w := &world{t: t, log: w.log}
+		w := &world{t: t, log: w.log, trust: w.trust}
 		if r, err := w.judge(&c, data); err == nil && !bytes.Equal(data, good) {
 			t.Errorf("believed another answer than the honest one: %+v", r)
 		}
@@ -68,7 +72,33 @@ func TestParseStateRefuses(t *testing.T) {
 		"a bad origin":     func(s *verifier.State) { s.Origin = "a b" },
 		"no vkey":          func(s *verifier.State) { s.LogKey = "x" },
 		"no note":          func(s *verifier.State) { s.Note = []byte("x") },
-		"a bad primary":    func(s *verifier.State) { s.Accounts[0].Primary[0] = 9 },
+		"another origin's note": func(s *verifier.State) {
+			other := liar.New("other.example/log", start)
+			s.Note = other.Note
+		},
+		"another log's key": func(s *verifier.State) { s.LogKey = liar.New("other.example/log", start).Signer.Key().String() },
+		"a cosigner's key": func(s *verifier.State) {
+			c, err := checkpoint.NewCosigner(string(origin), liar.Seed("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.LogKey = c.Key().String()
+		},
+		"a checkpoint of size 0": func(s *verifier.State) {
+			s.Note = w.log.Signer.Sign(checkpoint.Checkpoint{Origin: origin})
+		},
+		"a VRF key of small order": func(s *verifier.State) { s.VRFKey = [32]byte{1} },
+		"no event's seq":           func(s *verifier.State) { s.Accounts[0].Seq = 1<<32 - 1 },
+		"the place of GENESIS":     func(s *verifier.State) { s.Accounts[0].Position = 0 },
+		"the place of the EPOCH":   func(s *verifier.State) { s.Accounts[0].Position = uint64(len(w.log.Leaves)) - 1 },
+		"devices without a primary": func(s *verifier.State) {
+			for i := range s.Accounts {
+				s.Accounts[i].Primary = event.Key{}
+			}
+		},
+		"key_index 0":        func(s *verifier.State) { allDevices(s, func(d *event.Device) { d.KeyIndex = 0 }) },
+		"key_index of later": func(s *verifier.State) { allDevices(s, func(d *event.Device) { d.KeyIndex = 9 }) },
+		"a bad primary":      func(s *verifier.State) { s.Accounts[0].Primary[0] = 9 },
 		"devices descend": func(s *verifier.State) {
 			for i := range s.Accounts {
 				if d := s.Accounts[i].Devices; len(d) > 0 {
@@ -92,5 +122,13 @@ func TestParseStateRefuses(t *testing.T) {
 	}
 	if _, err := verifier.ParseState(append(bytes.Clone(good), 0)); err == nil {
 		t.Error("a trailing byte: parsed")
+	}
+}
+
+func allDevices(s *verifier.State, change func(*event.Device)) {
+	for i := range s.Accounts {
+		for j := range s.Accounts[i].Devices {
+			change(&s.Accounts[i].Devices[j])
+		}
 	}
 }

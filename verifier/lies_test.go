@@ -412,7 +412,7 @@ var lies = []struct {
 		delete(w.log.Map, index)
 		w.log.Records[alice] = w.log.Records[alice][:2]
 		w.log.Seal()
-		return victim{source: w.log, state: seen, asks: history("alice")}
+		return victim{source: notBehind{w.log, alice}, state: seen, asks: history("alice")}
 	}},
 	{"an event of a reserved type", verifier.CheckNewer, func(w *world) victim {
 		w.plays("alice.")

@@ -18,7 +18,12 @@ const (
 	// that a server gives.
 	MostOpened = 190
 
-	// maxPages bounds one question: 4 billion events would be 22 million pages,
-	// an account of 65,536 events 345; beyond that somebody plays games.
+	// maxPages bounds one question; an honest log needs that many only for an
+	// account of 778,240 events.
 	maxPages = 4096
+
+	// maxEvents bounds what one question opens in all its pages, at some 600
+	// bytes each in memory: beyond 131,072 events somebody plays games, and
+	// whoever plays with 200 accounts at once must not fill a phone.
+	maxEvents = 1 << 17
 )

@@ -3,6 +3,7 @@ package verifier
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/musterlog/muster/log/answer"
@@ -21,18 +22,27 @@ type Question struct {
 // needs: Request, Answer, Request, … until Request returns nil. It is a value
 // without clock or network, for one goroutine.
 type Lookup struct {
-	v     *Verifier
-	base  *State // what the client holds
-	work  *State // what the pages so far lead to; nil before any
-	asks  []progress
-	last  *page
-	pages int
+	v      *Verifier
+	base   *State // what the client holds
+	work   *State // what the pages so far lead to; nil before any
+	asks   []progress
+	last   *page
+	pages  int
+	events int // opened so far
 }
 
+// progress is one account's way through the pages.
+//
+// Who asks for a history and holds a state first catches up from there, as a
+// returning client: only so the log must speak of the very event that this
+// client holds. Then the history is read beside what that showed.
 type progress struct {
 	Question
-	begun, done bool
-	found       Found
+	memory   *memory
+	caughtUp bool // with the log, from the state
+	reading  bool // the history, from its start
+	done     bool
+	found    Found
 }
 
 // Lookup begins a question. state is what the client holds of the log, at
@@ -41,6 +51,11 @@ func (v *Verifier) Lookup(state *State, questions ...Question) (*Lookup, error) 
 	if len(questions) == 0 || len(questions) > answer.MaxAccounts {
 		return nil, fmt.Errorf("asking about %d accounts: want 1 to %d", len(questions), answer.MaxAccounts)
 	}
+	if state != nil {
+		if _, err := checkpoint.Parse(state.Note); err != nil {
+			return nil, fmt.Errorf("%w: %w", errState, err)
+		}
+	}
 	l := &Lookup{v: v, base: state, work: state}
 	seen := make(map[name.AccountID]bool, len(questions))
 	for _, q := range questions {
@@ -48,7 +63,7 @@ func (v *Verifier) Lookup(state *State, questions ...Question) (*Lookup, error) 
 			return nil, fmt.Errorf("asking twice about account %s", q.Account)
 		}
 		seen[q.Account] = true
-		l.asks = append(l.asks, progress{Question: q, found: Found{ID: q.Account}})
+		l.asks = append(l.asks, progress{Question: q, memory: newMemory(state.Account(q.Account)), found: Found{ID: q.Account}})
 	}
 	return l, nil
 }
@@ -65,19 +80,21 @@ func (l *Lookup) Request() []byte {
 
 func (l *Lookup) request() *answer.Request {
 	r := &answer.Request{GenesisKnown: l.work != nil}
-	if l.work != nil {
-		// The note was parsed when it was accepted, and again by ParseState.
+	if l.last != nil {
+		r.Size = l.last.note.Size
+	} else if l.work != nil {
 		note, err := checkpoint.Parse(l.work.Note)
-		if err == nil {
-			r.Size = note.Size
+		if err != nil {
+			panic(err) // Lookup parsed it
 		}
+		r.Size = note.Size
 	}
 	for i := range l.asks {
 		p := &l.asks[i]
 		ask := answer.Ask{Account: p.Account, Kind: answer.First, Most: MostOpened}
 		known := l.work.Account(p.Account)
 		switch {
-		case p.History && !p.begun:
+		case p.History && !p.reading && (known == nil || p.caughtUp):
 			ask.Kind = answer.History
 		case known != nil:
 			ask.Kind, ask.Seq = answer.Returning, known.Seq
@@ -108,15 +125,19 @@ func (l *Lookup) Answer(data []byte, now time.Time) error {
 	if l.pages++; l.pages > maxPages {
 		return fmt.Errorf("%w after %d pages", errPages, maxPages)
 	}
-	beside := &State{}
-	for _, p := range l.asks {
-		if a := l.base.Account(p.Account); a != nil && p.History {
-			beside.Put(*a)
-		}
+	memories := make([]*memory, len(l.asks))
+	for i := range l.asks {
+		memories[i] = l.asks[i].memory
 	}
-	page, err := l.v.verify(l.work, beside, l.request(), data, now)
+	page, err := l.v.verify(l.work, memories, l.request(), data, now)
 	if err != nil {
 		return err
+	}
+	for i := range page.steps {
+		l.events += len(page.steps[i].events)
+	}
+	if l.events > maxEvents {
+		return fmt.Errorf("%w: over %d events: ask about fewer accounts at once", errPages, maxEvents)
 	}
 	l.last, l.work = page, page.state
 	for i := range l.asks {
@@ -126,10 +147,18 @@ func (l *Lookup) Answer(data []byte, now time.Time) error {
 }
 
 func (p *progress) take(s *account) {
-	p.begun = true
-	p.done = s.said.To == s.said.Events
+	p.memory.take(s)
+	end := s.said.To == s.said.Events
+	if p.History && !p.reading && s.ask.Kind == answer.Returning {
+		if p.caughtUp = end; end {
+			p.memory.introduced = nil // the history begins another replay
+		}
+		return
+	}
+	p.reading = p.reading || s.ask.Kind == answer.History && s.n() >= 0
+	p.done = end
 	f := &p.found
-	if s.restart || s.ask.Kind == answer.History && s.said.From > 0 {
+	if s.restart {
 		f.Events = nil // an ERASE came while the history was being read
 	}
 	f.Events = append(f.Events, s.events...)
@@ -172,7 +201,7 @@ func (p *progress) judge(base, work *State) Found {
 		return f
 	}
 	f.Generation, f.Seq, f.Event = after.Generation, after.Seq, after.Event
-	f.Primary, f.Devices = after.Primary, after.Devices
+	f.Primary, f.Devices = after.Primary, slices.Clone(after.Devices)
 	switch {
 	case after.Primary.IsZero():
 		f.Status = Erased

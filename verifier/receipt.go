@@ -28,8 +28,8 @@ func (v *Verifier) Receipt(vrfKey [32]byte, e *event.Event, receipt []byte, now 
 		return nil, &Failure{Check: CheckForm, Err: err}
 	}
 	// The same receipt is given for ever, so its checkpoint may be old.
-	if _, err := v.Policy.Verify(note, now, anyAge); err != nil {
-		return nil, &Failure{Check: CheckQuorum, Err: err}
+	if _, err := v.checkPolicy(note, now, anyAge); err != nil {
+		return nil, err
 	}
 	if p.Seq != e.Seq {
 		return nil, fail(CheckAsked, "a receipt for seq %d, submitted seq %d", p.Seq, e.Seq)

@@ -11,6 +11,7 @@ import (
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/vrf"
 )
 
 // State is what a client has accepted of one log, and the root of all it will
@@ -150,14 +151,14 @@ func ParseState(data []byte) (*State, error) {
 	s := new(State)
 	var version uint16
 	var sealed uint8
-	var size uint32
+	var length uint32
 	var origin, vkey, note, list cryptobyte.String
 	if !str.ReadUint16(&version) || version != stateVersion {
 		return nil, fmt.Errorf("%w: version %d, this client reads %d", errState, version, stateVersion)
 	}
 	if !str.ReadUint8LengthPrefixed(&origin) || !str.ReadUint16LengthPrefixed(&vkey) || !str.CopyBytes(s.VRFKey[:]) ||
 		!str.ReadUint8(&sealed) || sealed > 1 || !str.ReadUint16LengthPrefixed(&note) ||
-		!str.ReadUint32(&size) || uint64(size) != uint64(len(str)) {
+		!str.ReadUint32(&length) || uint64(length) != uint64(len(str)) {
 		return nil, fmt.Errorf("%w: cut short or bytes follow", errState)
 	}
 	list = str
@@ -165,15 +166,13 @@ func ParseState(data []byte) (*State, error) {
 	if s.Origin, err = name.ParseOrigin(string(origin)); err != nil {
 		return nil, fmt.Errorf("%w: %w", errState, err)
 	}
-	if _, err := checkpoint.ParseKey(string(vkey)); err != nil {
-		return nil, fmt.Errorf("%w: %w", errState, err)
-	}
 	s.LogKey, s.Sealed, s.Note = string(vkey), sealed == 1, bytes.Clone(note)
-	if _, err := checkpoint.Parse(s.Note); err != nil {
+	size, err := s.check()
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errState, err)
 	}
 	for !list.Empty() {
-		a, err := readAccount(&list)
+		a, err := readAccount(&list, size)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +184,26 @@ func ParseState(data []byte) (*State, error) {
 	return s, nil
 }
 
-func readAccount(s *cryptobyte.String) (a Account, err error) {
+// check holds the state's parts against each other; it gives the size of the
+// checkpoint. A checkpoint of size 0 would be extended by any other.
+func (s *State) check() (size uint64, err error) {
+	key, err := checkpoint.ParseKey(s.LogKey)
+	if err != nil {
+		return 0, err
+	}
+	note, err := checkpoint.Parse(s.Note)
+	if err != nil {
+		return 0, err
+	}
+	if key.Type != checkpoint.Ed25519 || key.Name != string(s.Origin) || note.Origin != s.Origin || note.Size < 2 {
+		return 0, fmt.Errorf("origin %q, key %s and a checkpoint of %q with %d leaves do not fit", s.Origin, key, note.Origin, note.Size)
+	}
+	_, err = vrf.ParsePublicKey(s.VRFKey)
+	return note.Size, err
+}
+
+// readAccount reads an account of a log of size leaves.
+func readAccount(s *cryptobyte.String, size uint64) (a Account, err error) {
 	var primary, devices cryptobyte.String
 	if !s.CopyBytes(a.ID[:]) || !s.ReadUint32(&a.Seq) || !s.CopyBytes(a.Event[:]) || !s.CopyBytes(a.Value[:]) ||
 		!s.ReadUint64(&a.Position) || !s.ReadUint32(&a.Generation) ||
@@ -209,7 +227,13 @@ func readAccount(s *cryptobyte.String) (a Account, err error) {
 		if n := len(a.Devices); n > 0 && a.Devices[n-1].KeyIndex >= d.KeyIndex {
 			return a, fmt.Errorf("%w: devices are not in ascending order", errState)
 		}
+		if d.KeyIndex == 0 || d.KeyIndex > a.Seq || len(a.Devices) == event.MaxDevices || a.Primary.IsZero() {
+			return a, fmt.Errorf("%w: a device that no account of seq %d can have", errState, a.Seq)
+		}
 		a.Devices = append(a.Devices, d)
+	}
+	if a.Seq == 1<<32-1 || a.Position == 0 || a.Position >= size-1 {
+		return a, fmt.Errorf("%w: seq %d at position %d of %d leaves", errState, a.Seq, a.Position, size)
 	}
 	return a, nil
 }

@@ -46,14 +46,14 @@ type page struct {
 }
 
 // verify is the one way in which anything is accepted: protocol section 6, in
-// its order. state is what the client knows; beside is what it knows of
-// accounts whose history it reads from the start; neither is changed.
-func (v *Verifier) verify(state, beside *State, req *answer.Request, data []byte, now time.Time) (*page, error) {
+// its order. state is where the client stands, memories what it holds each
+// account of the request against; neither is changed.
+func (v *Verifier) verify(state *State, memories []*memory, req *answer.Request, data []byte, now time.Time) (*page, error) {
 	a, err := answer.Parse(data)
 	if err != nil {
 		return nil, &Failure{Check: CheckForm, Err: err}
 	}
-	p := &page{raw: a.Note}
+	p := &page{raw: bytes.Clone(a.Note)} // outlives data, which is the caller's
 	if err := v.checkCheckpoint(p, a, now); err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (v *Verifier) verify(state, beside *State, req *answer.Request, data []byte
 		return nil, fail(CheckEpoch, "EPOCH %d after %d events closes a log of %d leaves, the checkpoint says %d",
 			p.epoch.Epoch, p.epoch.Keys, p.epoch.Position()+1, p.note.Size)
 	}
-	if p.steps, err = matchAsks(req, a, state, beside); err != nil {
+	if p.steps, err = matchAsks(req, a, state, memories); err != nil {
 		return nil, err
 	}
 	if err := checkMap(p, key, a); err != nil {
@@ -89,8 +89,13 @@ func (v *Verifier) verify(state, beside *State, req *answer.Request, data []byte
 }
 
 // checkCheckpoint is step 1: the log's signature, the policy's quorum, and
-// the times. A SEAL is exempt from age, since a log that has ended publishes
-// nothing more; that the leaf is the log's last one is proven with the others.
+// the times. That the leaf is the log's last one is proven with the others.
+//
+// A log that has ended closes no epoch any more, so the age of a SEAL does not
+// count. The age of its cosignatures does, unless an auditor is among them:
+// an auditor signs nothing beyond a SEAL, but witnesses would, and an operator
+// could keep a SEAL aside, go on, and show it years later to whom it wants to
+// hold back.
 func (v *Verifier) checkCheckpoint(p *page, a *answer.Answer, now time.Time) error {
 	var err error
 	if p.note, err = checkpoint.Parse(a.Note); err != nil {
@@ -105,25 +110,39 @@ func (v *Verifier) checkCheckpoint(p *page, a *answer.Answer, now time.Time) err
 		return fail(CheckEpoch, "the newest leaf is neither EPOCH nor SEAL")
 	}
 	maxAge := v.maxAge()
-	if p.epoch.Sealed {
+	if p.epoch.Sealed && v.Policy.Trust() == checkpoint.Audited {
 		maxAge = anyAge
 	}
-	p.verdict, err = v.Policy.Verify(p.note, now, maxAge)
+	if p.verdict, err = v.checkPolicy(p.note, now, maxAge); err != nil {
+		return err
+	}
+	if p.epoch.Sealed && p.epoch.Successor == p.note.Origin {
+		return fail(CheckEpoch, "a SEAL that names its own log as the successor")
+	}
+	return checkAge(p.epoch, now, v.maxAge())
+}
+
+// checkPolicy names what a policy refuses.
+func (v *Verifier) checkPolicy(n *checkpoint.Note, now time.Time, maxAge time.Duration) (*checkpoint.Verdict, error) {
+	verdict, err := v.Policy.Verify(n, now, maxAge)
 	switch {
 	case errors.Is(err, checkpoint.ErrStale):
-		return &Failure{Check: CheckFreshness, Err: err}
+		return nil, &Failure{Check: CheckFreshness, Err: err}
 	case errors.Is(err, checkpoint.ErrQuorum):
-		return &Failure{Check: CheckQuorum, Err: err}
+		return nil, &Failure{Check: CheckQuorum, Err: err}
 	case err != nil:
-		return &Failure{Check: CheckLogSignature, Err: err}
+		return nil, &Failure{Check: CheckLogSignature, Err: err}
 	}
-	if p.epoch.Sealed {
-		return nil
+	return verdict, nil
+}
+
+func checkAge(e *leaf.Epoch, now time.Time, maxAge time.Duration) error {
+	// Compared as a number first: what wraps around would look old or new.
+	if e.TimeMs > 1<<62 || time.UnixMilli(int64(e.TimeMs)).After(now.Add(maxAhead)) {
+		return fail(CheckFreshness, "the newest epoch is of %d ms, ahead of this clock (%d ms): is the clock right?", e.TimeMs, now.UnixMilli())
 	}
-	if at := int64(p.epoch.TimeMs); p.epoch.TimeMs > 1<<62 || at > now.Add(maxAhead).UnixMilli() {
-		return fail(CheckFreshness, "the newest epoch is of %d ms, ahead of this clock (%d ms): is the clock right?", p.epoch.TimeMs, now.UnixMilli())
-	} else if at < now.Add(-maxAge).UnixMilli() {
-		return fail(CheckFreshness, "the newest epoch is %v old, at most %v is accepted", now.Sub(time.UnixMilli(at)).Round(time.Second), maxAge)
+	if at := time.UnixMilli(int64(e.TimeMs)); !e.Sealed && at.Before(now.Add(-maxAge)) {
+		return fail(CheckFreshness, "the newest epoch is %v old, at most %v is accepted", now.Sub(at).Round(time.Second), maxAge)
 	}
 	return nil
 }
@@ -173,6 +192,9 @@ func checkGenesis(p *page, state *State, req *answer.Request, a *answer.Answer) 
 		}
 		p.vrfKey = state.VRFKey
 	} else {
+		if len(a.Genesis) == 0 {
+			return nil, fail(CheckAsked, "no GENESIS, which was asked for")
+		}
 		l, err := leaf.Parse(a.Genesis)
 		if err != nil {
 			return nil, &Failure{Check: CheckGenesis, Err: err}

@@ -24,6 +24,7 @@ type world struct {
 	t      testing.TB
 	log    *liar.Log
 	phones map[string]*liar.Phone
+	trust  *checkpoint.Policy // policy's, if it was asked for once and stays
 }
 
 func newWorld(t testing.TB) *world {
@@ -84,6 +85,9 @@ func (w *world) now() time.Time { return time.UnixMilli(int64(w.log.TimeMs)).Add
 
 func (w *world) policy() *checkpoint.Policy {
 	w.t.Helper()
+	if w.trust != nil {
+		return w.trust
+	}
 	text := "log " + w.log.Signer.Key().String() + "\n"
 	if len(w.log.Cosigners) == 0 {
 		return parsePolicy(w.t, text+"quorum none\n")

@@ -15,6 +15,7 @@ import (
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/vrf"
 	"github.com/musterlog/muster/verifier"
 	"github.com/musterlog/muster/verifier/device"
 	"github.com/musterlog/muster/verifier/statefile"
@@ -40,7 +41,7 @@ func stateOf(t testing.TB, of name.Origin, accounts ...verifier.Account) *verifi
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &verifier.State{Origin: of, LogKey: signer.Key().String(), Note: signer.Sign(checkpoint.Checkpoint{Origin: of, Size: 2})}
+	s := &verifier.State{Origin: of, LogKey: signer.Key().String(), Note: signer.Sign(checkpoint.Checkpoint{Origin: of, Size: 100}), VRFKey: vrf.NewPrivateKey([32]byte{2}).Public()}
 	for _, a := range accounts {
 		s.Put(a)
 	}
@@ -53,7 +54,7 @@ func newAccount(t testing.TB, i int) verifier.Account {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return verifier.Account{ID: account(i), Primary: k.Public(), Devices: []event.Device{{KeyIndex: 1, Key: k.Public()}}}
+	return verifier.Account{ID: account(i), Seq: 1, Position: 3, Primary: k.Public(), Devices: []event.Device{{KeyIndex: 1, Key: k.Public()}}}
 }
 
 func open(t testing.TB, dir string) *statefile.Store {
@@ -179,7 +180,7 @@ func count(s *statefile.Store, state *verifier.State, own verifier.Account, roun
 	return nil
 }
 
-func newCounter() verifier.Account { return verifier.Account{ID: account(0)} }
+func newCounter() verifier.Account { return verifier.Account{ID: account(0), Position: 2} }
 
 func checkCount(t *testing.T, dir string, workers, rounds int) {
 	t.Helper()
