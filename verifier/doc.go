@@ -7,8 +7,8 @@
 //
 //  1. The checkpoint is signed by the log and cosigned by a quorum of the
 //     policy, recently. So everybody who follows that policy sees this tree.
-//  2. The checkpoint extends the one that this client holds. So nothing that
-//     this client ever saw has been taken back.
+//  2. The checkpoint extends the one that this client holds, and each page the
+//     one before. So nothing that this client ever saw has been taken back.
 //  3. GENESIS names the VRF key, once for the life of the log. So each
 //     (account, seq) has one index, and nobody can be shown another.
 //  4. The newest EPOCH stands at size−1 and binds the size. So the prefix root

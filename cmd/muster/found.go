@@ -75,7 +75,7 @@ func foundJSON(id name.Identifier, r *verifier.Result, f *verifier.Found) device
 		},
 		Cosigners: append([]string{}, r.Cosigners...),
 	}
-	if r.Sealed {
+	if r.Sealed && f.Status == verifier.Unchanged { // anything else is more urgent, and successor tells too
 		out.Status = "sealed"
 	}
 	if f.Status == verifier.Unknown {
