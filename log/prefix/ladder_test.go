@@ -103,3 +103,11 @@ func TestRequired(t *testing.T) {
 		})
 	}
 }
+
+// The draft's example: that 6 is the greatest version is checked at 0, 1, 3,
+// which are there, at 7, which is not, and at 5 and 6, which are.
+func TestLadderOfTheDraft(t *testing.T) {
+	if got, want := prefix.Ladder(6), []uint32{0, 1, 3, 7, 5, 6}; !slices.Equal(got, want) {
+		t.Errorf("ladder of 6: %v, want %v", got, want)
+	}
+}

@@ -132,6 +132,11 @@ func TestMisplacedRow(t *testing.T) {
 			_, err := s.Event(name.AccountID{1}, 0)
 			return err
 		}, "points to position 1"},
+		{"a position that points to another seq of its account", func(t *testing.T, s *Store, m *storetest.Model) error {
+			put(t, s, positionKey(m.Events[0].Account, 5), []byte{7: 1})
+			_, err := s.Event(m.Events[0].Account, 5)
+			return err
+		}, "points to position 1"},
 		{"erasing through a position that points to another account's event", func(t *testing.T, s *Store, m *storetest.Model) error {
 			put(t, s, positionKey(name.AccountID{1}, 0), []byte{7: 1})
 			b := m.Next(0)
