@@ -17,7 +17,7 @@ PURE = ./log/name ./log/event ./log/vrf ./log/commitment ./log/prefix ./log/leaf
        ./log/checkpoint ./log/answer ./verifier ./verifier/code ./verifier/device
 
 # Where goroutines meet; cgo is needed for the race detector only.
-RACY = ./log ./log/store/... ./api/... ./verifier/...
+RACY = ./log ./log/store/... ./api/... ./verifier/statefile ./verifier/device
 
 .PHONY: all run build test check bench fuzz vectors generate clean
 
