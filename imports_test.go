@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/mod/semver"
 )
 
 const module = "github.com/musterlog/muster/"
@@ -125,5 +127,22 @@ func list(t *testing.T) []pkg {
 			t.Fatal(err)
 		}
 		packages = append(packages, p)
+	}
+}
+
+// Versions below these have a fault that reaches us.
+var floors = []struct{ module, version, why string }{
+	{"golang.org/x/mod", "v0.42.0", "sumdb/tlog did not authenticate every tile (CVE-2026-56865), and our tests judge by it"},
+}
+
+func TestModulesAreNotBelowTheirFloor(t *testing.T) {
+	for _, f := range floors {
+		out, err := exec.Command("go", "list", "-m", "-f", "{{.Version}}", f.module).Output()
+		if err != nil {
+			t.Fatalf("go list -m %s: %v", f.module, err)
+		}
+		if v := strings.TrimSpace(string(out)); semver.Compare(v, f.version) < 0 {
+			t.Errorf("%s is at %s, want %s or later: %s", f.module, v, f.version, f.why)
+		}
 	}
 }

@@ -65,18 +65,26 @@ func (g *globals) agent(id string, f *agentFlags) (*agent, error) {
 }
 
 // ready is where the account stands once nothing of this agent's is pending:
-// what was signed before and may not have arrived is sent again first.
-func (a *agent) ready(ctx context.Context) (*device.Standing, error) {
+// what was signed before and may not have arrived is sent again first. The
+// draft is what turned out to have arrived, or was sent again; else nil.
+func (a *agent) ready(ctx context.Context) (*device.Standing, *device.Draft, error) {
 	s, err := a.refresh(ctx)
-	if err != nil || s.Pending == nil {
-		return s, err
+	if err != nil {
+		return nil, nil, err
 	}
-	wanted := s.Pending.Wanted().Payload()
-	a.say("a %s signed earlier, seq %d, may not have arrived: sending it again", wanted.Type, wanted.Seq)
+	if s.Settled != nil {
+		return s, s.Settled.Won, nil
+	}
+	if s.Pending == nil {
+		return s, nil, nil
+	}
+	d := s.Pending.Wanted()
+	a.say("a %s signed earlier, seq %d, may not have arrived: sending it again", d.Payload().Type, d.Payload().Seq)
 	if _, err := a.Resend(ctx); err != nil {
-		return nil, fmt.Errorf("%w (`muster confirm %s` takes it back)", err, a.id)
+		return nil, nil, fmt.Errorf("%w (`muster confirm %s` takes it back)", err, a.id)
 	}
-	return a.refresh(ctx)
+	s, err = a.refresh(ctx)
+	return s, d, err
 }
 
 // refresh looks the account up, and tells what became of an event that was
@@ -131,7 +139,7 @@ func (a *agent) show(d *device.Draft, s *device.Standing) error {
 		if key := subject(&event.Event{Payload: p}); !key.IsZero() {
 			out.Key = key.String()
 		}
-		for _, dev := range d.Devices() {
+		for _, dev := range s.Found().Devices {
 			out.Devices = append(out.Devices, deviceJSON{dev.KeyIndex, dev.Key.String()})
 		}
 		return a.printJSON(out)
@@ -141,18 +149,33 @@ func (a *agent) show(d *device.Draft, s *device.Standing) error {
 	return nil
 }
 
+// action is what an agent's command wants.
+type action struct {
+	// same says whether an event is what this command makes. One that was still
+	// pending when the command is run again is its outcome, not one more.
+	same  func(event.Payload) bool
+	draft func(*agent, *device.Standing) (*device.Draft, error)
+}
+
+func ofType(t event.Type) func(event.Payload) bool {
+	return func(p event.Payload) bool { return p.Type == t }
+}
+
 // act is what the agent's commands have in common: where the account stands,
 // a signed draft from there, and the draft in force.
-func (g *globals) act(ctx context.Context, id string, f *agentFlags, draft func(*agent, *device.Standing) (*device.Draft, error)) error {
+func (g *globals) act(ctx context.Context, id string, f *agentFlags, do action) error {
 	a, err := g.agent(id, f)
 	if err != nil {
 		return err
 	}
-	s, err := a.ready(ctx)
+	s, earlier, err := a.ready(ctx)
 	if err != nil {
 		return err
 	}
-	d, err := draft(a, s)
+	if earlier != nil && do.same(earlier.Payload()) {
+		return a.show(earlier, s)
+	}
+	d, err := do.draft(a, s)
 	if err != nil {
 		return err
 	}

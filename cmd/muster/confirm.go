@@ -26,7 +26,7 @@ func confirmCommand(g *globals) *cobra.Command {
 			if s.Pending != nil {
 				return a.cancel(cmd.Context(), s)
 			}
-			return g.act(cmd.Context(), args[0], f, (*agent).confirm)
+			return g.act(cmd.Context(), args[0], f, action{ofType(event.Confirm), (*agent).confirm})
 		},
 	}
 	f.add(c, false)

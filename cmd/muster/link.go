@@ -14,7 +14,7 @@ func linkCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "link ID", Short: "Link a new device to an account", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.act(cmd.Context(), args[0], f, (*agent).link)
+			return g.act(cmd.Context(), args[0], f, action{ofType(event.AddDevice), (*agent).link})
 		},
 	}
 	f.add(c, true)
@@ -48,8 +48,11 @@ func unlinkCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return g.act(cmd.Context(), args[0], f, func(a *agent, s *device.Standing) (*device.Draft, error) {
-				return a.unlink(s, index)
+			return g.act(cmd.Context(), args[0], f, action{
+				same: func(p event.Payload) bool { return p.Type == event.RemoveDevice && p.KeyIndex == index },
+				draft: func(a *agent, s *device.Standing) (*device.Draft, error) {
+					return a.unlink(s, index)
+				},
 			})
 		},
 	}

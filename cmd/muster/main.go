@@ -73,8 +73,14 @@ every full re-registration, in one append-only log. Clients verify each device
 list they are given; owners see every event on their account.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			// Cobra checks these only after this hook, when a failure counts as the
+			// command's own.
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return err
+			}
 			g.started = true
+			return nil
 		},
 	}
 	root.SetIn(g.in)

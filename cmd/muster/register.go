@@ -16,7 +16,7 @@ func registerCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "register ID", Short: "Register an account with a new primary key", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.act(cmd.Context(), args[0], f, (*agent).register)
+			return g.act(cmd.Context(), args[0], f, action{ofType(event.Register), (*agent).register})
 		},
 	}
 	f.add(c, true)
@@ -24,7 +24,11 @@ func registerCommand(g *globals) *cobra.Command {
 }
 
 func (a *agent) register(s *device.Standing) (*device.Draft, error) {
-	if s.Found().Status != verifier.Unknown {
+	switch s.Found().Status {
+	case verifier.Unknown:
+	case verifier.Erased:
+		return nil, a.mustBeRegistered(s)
+	default:
 		return nil, fmt.Errorf("%s is registered already: `muster devices %s` shows it, `muster reregister %s` gives it a new primary key", a.id, a.id, a.id)
 	}
 	k, err := a.keys.generate(a.Account, a.typ)

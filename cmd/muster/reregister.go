@@ -19,8 +19,11 @@ func reregisterCommand(g *globals) *cobra.Command {
 code changes for every contact. With --endorse the old key signs too, so that
 contacts see that its owner did it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.act(cmd.Context(), args[0], f, func(a *agent, s *device.Standing) (*device.Draft, error) {
-				return a.reregister(s, endorse)
+			return g.act(cmd.Context(), args[0], f, action{
+				same: func(p event.Payload) bool { return p.Type == event.Reregister && p.Subject.IsZero() != endorse },
+				draft: func(a *agent, s *device.Standing) (*device.Draft, error) {
+					return a.reregister(s, endorse)
+				},
 			})
 		},
 	}
