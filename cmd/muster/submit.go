@@ -133,7 +133,7 @@ func (s *submitter) flush(ctx context.Context) error {
 			if e, err := event.Parse(s.events[i]); err == nil {
 				account = e.Account.String()
 			}
-			s.refuse(s.lines[i], account, o.Refused.Error())
+			s.refuse(s.lines[i], account, string(o.Refused.Rule)+": "+o.Refused.Detail)
 		case o.Err != nil:
 			return errors.Join(fmt.Errorf("line %d: %w", s.lines[i], o.Err))
 		default:
