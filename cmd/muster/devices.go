@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,26 +16,32 @@ func devicesCommand(g *globals) *cobra.Command {
 		Short: "Show an account's verified devices",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ids, err := identifiers(args)
-			if err != nil {
-				return err
-			}
-			r, err := g.reader()
-			if err != nil {
-				return err
-			}
-			result, err := r.Lookup(cmd.Context(), verifier.Question{Account: ids[0].AccountID()})
+			id, result, err := g.lookup(cmd.Context(), args[0], false)
 			if err != nil {
 				return err
 			}
 			if g.json {
-				return g.printJSON(foundJSON(ids[0], result, &result.Accounts[0]))
+				return g.printJSON(foundJSON(id, result, &result.Accounts[0]))
 			}
-			g.printDevices(ids[0], &result.Accounts[0])
+			g.printDevices(id, &result.Accounts[0])
 			g.say("%s", vouch(result, time.Now()))
 			return nil
 		},
 	}
+}
+
+// lookup asks about one account named on the command line.
+func (g *globals) lookup(ctx context.Context, arg string, history bool) (name.Identifier, *verifier.Result, error) {
+	ids, err := identifiers([]string{arg})
+	if err != nil {
+		return "", nil, err
+	}
+	r, err := g.reader()
+	if err != nil {
+		return "", nil, err
+	}
+	result, err := r.Lookup(ctx, verifier.Question{Account: ids[0].AccountID(), History: history})
+	return ids[0], result, err
 }
 
 func (t *terminal) printDevices(id name.Identifier, f *verifier.Found) {

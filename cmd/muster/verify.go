@@ -17,22 +17,14 @@ func verifyCommand(g *globals) *cobra.Command {
 		Short: "Verify an account's whole history and show it as a timeline",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ids, err := identifiers(args)
-			if err != nil {
-				return err
-			}
-			r, err := g.reader()
-			if err != nil {
-				return err
-			}
-			result, err := r.Lookup(cmd.Context(), verifier.Question{Account: ids[0].AccountID(), History: true})
+			id, result, err := g.lookup(cmd.Context(), args[0], true)
 			if err != nil {
 				return err
 			}
 			if g.json {
-				return g.printJSON(historyJSON(ids[0], result))
+				return g.printJSON(historyJSON(id, result))
 			}
-			g.printDevices(ids[0], &result.Accounts[0])
+			g.printDevices(id, &result.Accounts[0])
 			g.printTimeline(&result.Accounts[0])
 			g.say("%s", vouch(result, time.Now()))
 			return nil
