@@ -161,12 +161,8 @@ func (s *account) checkRequired() error {
 // replay is steps 7 and 8: opens the events, applies the account rules, and
 // holds the outcome against what the client remembers.
 func (s *account) replay(log name.LogID) error {
-	for i := range s.said.Versions {
-		if ver := &s.said.Versions[i]; ver.Form == answer.Opened {
-			if err := s.open(ver); err != nil {
-				return err
-			}
-		}
+	if err := s.open(); err != nil {
+		return err
 	}
 	s.after = s.known
 	if len(s.events) > 0 {
@@ -175,6 +171,19 @@ func (s *account) replay(log name.LogID) error {
 			return err
 		}
 		s.at, s.after = replayed, s.accepted(replayed)
+	}
+	return s.remembers()
+}
+
+// remembers is step 8: nothing that this client was shown is taken back.
+func (s *account) remembers() error {
+	if s.restart {
+		// What lay between is gone with the ERASE, but not back in time.
+		for _, seen := range []*Account{s.known, s.memory.held} {
+			if seen != nil && seen.Seq < s.said.From && s.events[0].Generation < seen.Generation {
+				return fail(CheckHistory, "generation %d, this client has accepted %d", s.events[0].Generation, seen.Generation)
+			}
+		}
 	}
 	for i := range s.said.Versions {
 		ver := &s.said.Versions[i]
@@ -212,15 +221,27 @@ func (s *account) find(seq uint32) int {
 	panic("verifier: a required version was checked to be here")
 }
 
-func (s *account) open(ver *answer.Version) error {
-	if err := commitment.Verify(ver.Commitment, ver.Opening, s.said.ID.Label(), ver.Seq, ver.Event); err != nil {
-		return &Failure{Check: CheckOpening, Err: err}
+// open checks every opening before it reads any event: bytes that nothing
+// commits to are not worth a look.
+func (s *account) open() error {
+	var opened []*answer.Version
+	for i := range s.said.Versions {
+		ver := &s.said.Versions[i]
+		if ver.Form != answer.Opened {
+			continue
+		}
+		if err := commitment.Verify(ver.Commitment, ver.Opening, s.said.ID.Label(), ver.Seq, ver.Event); err != nil {
+			return &Failure{Check: CheckOpening, Err: err}
+		}
+		opened = append(opened, ver)
 	}
-	e, err := event.Parse(ver.Event)
-	if err != nil {
-		return rule(err)
+	for _, ver := range opened {
+		e, err := event.Parse(ver.Event)
+		if err != nil {
+			return rule(err)
+		}
+		s.events = append(s.events, Logged{Event: e, Position: ver.Position})
 	}
-	s.events = append(s.events, Logged{Event: e, Position: ver.Position})
 	return nil
 }
 
@@ -264,11 +285,6 @@ func (s *account) start(log name.LogID) (*event.Account, []Logged, error) {
 	default:
 		if first.Type != event.Erase {
 			return nil, nil, fail(CheckRequired, "opens from seq %d, which is no ERASE", s.said.From)
-		}
-		for _, seen := range []*Account{s.known, s.memory.held} {
-			if seen != nil && seen.Seq < s.said.From && first.Generation < seen.Generation {
-				return nil, nil, fail(CheckHistory, "generation %d, this client has accepted %d", first.Generation, seen.Generation)
-			}
 		}
 		s.restart = true
 		return s.anchor(log, first, rest)
