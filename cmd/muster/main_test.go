@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,8 +56,9 @@ const patience = 60 * time.Second
 
 // process is a running `muster serve`.
 type process struct {
-	url     string
+	url     string // once it can answer
 	command *exec.Cmd
+	ready   chan string // gets the url
 
 	done chan struct{} // closed when it has ended
 	err  error         // how it ended
@@ -70,7 +72,24 @@ var serving = regexp.MustCompile(`^muster: serving \S+ on (http://\S+)$`)
 // serve starts a server on a port of its own, and returns once it says that
 // it can answer.
 func serve(dir string, args ...string) (*process, error) {
-	p := &process{done: make(chan struct{})}
+	p, err := start(dir, args...)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case p.url = <-p.ready:
+		return p, nil
+	case <-p.done:
+		return nil, fmt.Errorf("the server did not start: %w\n%s", cmp.Or(p.err, errors.New("it ended")), p.stderr())
+	case <-time.After(patience):
+		p.kill()
+		return nil, fmt.Errorf("the server does not say that it serves:\n%s", p.stderr())
+	}
+}
+
+// start starts a server and does not wait for it.
+func start(dir string, args ...string) (*process, error) {
+	p := &process{done: make(chan struct{}), ready: make(chan string, 1)}
 	p.command = exec.Command(builtMuster, append([]string{"serve", "--dir", dir, "--listen", "127.0.0.1:0"}, args...)...)
 	stderr, err := p.command.StderrPipe()
 	if err != nil {
@@ -79,28 +98,22 @@ func serve(dir string, args ...string) (*process, error) {
 	if err := p.command.Start(); err != nil {
 		return nil, err
 	}
-	ready := make(chan string, 1)
-	go func() {
-		defer close(p.done)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			p.mu.Lock()
-			fmt.Fprintln(&p.said, lines.Text())
-			p.mu.Unlock()
-			if m := serving.FindStringSubmatch(lines.Text()); m != nil {
-				ready <- m[1]
-			}
+	go p.listen(stderr)
+	return p, nil
+}
+
+// listen reads what the server says until it has ended.
+func (p *process) listen(stderr io.Reader) {
+	defer close(p.done)
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		p.mu.Lock()
+		fmt.Fprintln(&p.said, lines.Text())
+		p.mu.Unlock()
+		if m := serving.FindStringSubmatch(lines.Text()); m != nil {
+			p.ready <- m[1]
 		}
-		p.err = p.command.Wait()
-	}()
-	select {
-	case p.url = <-ready:
-		return p, nil
-	case <-p.done:
-		return nil, fmt.Errorf("the server did not start: %w\n%s", cmp.Or(p.err, errors.New("it ended")), p.stderr())
-	case <-time.After(patience):
-		p.kill()
-		return nil, fmt.Errorf("the server does not say that it serves:\n%s", p.stderr())
 	}
+	p.err = p.command.Wait()
 }
 
 func (p *process) stderr() string {

@@ -1,0 +1,156 @@
+package log_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/liar"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/store/pebble"
+	"github.com/musterlog/muster/log/vrf"
+	"github.com/musterlog/muster/verifier"
+)
+
+// A store that fails before it kept anything costs the epoch, not the log.
+func TestCommitFails(t *testing.T) {
+	r := newRig(t)
+	p := r.phone("alice")
+	r.store.fail = errors.New("no space left on device")
+	body := p.Register()
+	if o := r.submit(body)[0]; o.Err == nil {
+		t.Fatalf("acknowledged though nothing was stored: %+v", o)
+	}
+	r.accepted(body, p.Add())
+	result, _ := r.look(nil, history(p))
+	r.sees(p, result.Accounts[0])
+}
+
+// A signed head that cannot be written ends the log: what it signed may be out.
+func TestSignedHeadFails(t *testing.T) {
+	for _, kept := range []bool{false, true} {
+		r := newRig(t)
+		p := r.phone("alice")
+		r.head.fail, r.head.kept = errors.New("input/output error"), kept
+		body := p.Register()
+		if o := r.submit(body)[0]; o.Err == nil {
+			t.Fatalf("kept %v: acknowledged though the head was not written: %+v", kept, o)
+		}
+		if err := <-r.done; err == nil {
+			t.Errorf("kept %v: the log goes on", kept)
+		}
+		if o := r.submit(p.Add())[0]; o.Err == nil {
+			t.Errorf("kept %v: an event was taken by a log that ended", kept)
+		}
+		r.done <- nil
+		r.stop()
+		r.head.fail = nil
+		r.open() // signs what the crash left unsigned
+		if o := r.accepted(body)[0]; o.Position != 2 {
+			t.Errorf("kept %v: the event is at position %d, want 2", kept, o.Position)
+		}
+		result, _ := r.look(nil, verifier.Question{Account: p.Account()})
+		if f := result.Accounts[0]; f.Seq != 0 {
+			t.Errorf("kept %v: seq %d, want 0", kept, f.Seq)
+		}
+	}
+}
+
+// What must never be opened: each would sign a second history.
+func TestOpenRefuses(t *testing.T) {
+	r := newRig(t)
+	p := r.phone("alice")
+	empty := r.head.note
+	r.accepted(p.Register())
+	older := r.head.note
+	r.accepted(p.Add())
+	r.accepted(p.Add())
+	newest := r.head.note
+	r.stop()
+	signer, _ := checkpoint.NewSigner(string(origin), liar.Seed("another log key"))
+	foreign, _ := checkpoint.NewSigner("other.example/log", liar.Seed("log"))
+	parsed, _ := checkpoint.Parse(newest)
+	sign := func(size uint64, root name.TreeRoot) []byte {
+		return r.cfg.Signer.Sign(checkpoint.Checkpoint{Origin: origin, Size: size, Root: root})
+	}
+	for _, c := range []struct {
+		name   string
+		change func(cfg *log.Config, head *memHead)
+	}{
+		{"a store behind the signed head", func(_ *log.Config, h *memHead) { h.note = sign(parsed.Size+2, parsed.Root) }},
+		{"a store of another history", func(_ *log.Config, h *memHead) { h.note = sign(parsed.Size, name.TreeRoot{1}) }},
+		{"a lost signed head", func(_ *log.Config, h *memHead) { h.note = nil }},
+		{"an old signed head", func(_ *log.Config, h *memHead) { h.note = older }},
+		{"the first signed head", func(_ *log.Config, h *memHead) { h.note = empty }},
+		{"a damaged signed head", func(_ *log.Config, h *memHead) { h.note = h.note[:20] }},
+		{"another log key", func(cfg *log.Config, _ *memHead) { cfg.Signer = signer }},
+		{"another log's head", func(_ *log.Config, h *memHead) {
+			h.note = foreign.Sign(checkpoint.Checkpoint{Origin: "other.example/log", Size: parsed.Size, Root: parsed.Root})
+		}},
+		{"another VRF key", func(cfg *log.Config, _ *memHead) { cfg.VRF = vrf.NewPrivateKey(liar.Seed("another")) }},
+		{"another origin", func(cfg *log.Config, _ *memHead) { cfg.Origin, cfg.Signer = "other.example/log", foreign }},
+	} {
+		r.openStore()
+		cfg, head := r.cfg, &memHead{note: newest}
+		cfg.Head = head
+		c.change(&cfg, head)
+		before := head.note
+		if _, err := log.Open(cfg); err == nil {
+			t.Errorf("%s: opened", c.name)
+		}
+		if !bytes.Equal(before, head.note) {
+			t.Errorf("%s: something was signed", c.name)
+		}
+		r.store.Close()
+	}
+	r.head.note = newest
+	r.open()
+}
+
+// The clock may go back a little; epochs' times rise all the same.
+func TestClock(t *testing.T) {
+	r := newRig(t)
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	back := func(d time.Duration) {
+		r.mu.Lock()
+		r.now = r.now.Add(d)
+		r.mu.Unlock()
+	}
+	back(-30 * time.Second)
+	p.TimeMs -= 60_000
+	r.accepted(p.Add())
+	back(-time.Hour)
+	p.TimeMs -= 3_600_000
+	body := p.Confirm()
+	if o := r.submit(body)[0]; o.Err == nil {
+		t.Errorf("an epoch was sealed an hour ahead of the clock: %+v", o)
+	}
+	back(time.Hour + time.Minute)
+	r.accepted(body)
+}
+
+func TestCreateRefuses(t *testing.T) {
+	r := newRig(t)
+	r.stop()
+	r.openStore()
+	defer r.store.Close()
+	if err := log.Create(r.cfg); err == nil {
+		t.Error("a log was made where one is")
+	}
+	s, err := pebble.Create(pebble.Config{Dir: "fresh", FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	cfg := r.cfg
+	cfg.Store = s
+	if err := log.Create(cfg); err == nil {
+		t.Error("a log was made anew though its signed head exists")
+	}
+}

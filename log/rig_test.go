@@ -1,0 +1,199 @@
+package log_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/liar"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/store"
+	"github.com/musterlog/muster/log/store/pebble"
+	"github.com/musterlog/muster/log/vrf"
+	"github.com/musterlog/muster/verifier"
+)
+
+const (
+	origin = name.Origin("keys.example.org/log1")
+	start  = uint64(1_790_000_000_000)
+)
+
+// memHead is a SignedHead in memory that can fail.
+type memHead struct {
+	note []byte
+	fail error // of the next Store
+	kept bool  // and whether that Store kept the note all the same
+}
+
+func (h *memHead) Load() ([]byte, error) { return h.note, nil }
+
+func (h *memHead) Store(note []byte) error {
+	if h.fail != nil {
+		if h.kept {
+			h.note = note
+		}
+		return h.fail
+	}
+	h.note = note
+	return nil
+}
+
+// failing is a store whose next Commit fails, having kept nothing.
+type failing struct {
+	store.Store
+	fail error
+}
+
+func (f *failing) Commit(b *store.Batch) error {
+	if err := f.fail; err != nil {
+		f.fail = nil
+		return err
+	}
+	return f.Store.Commit(b)
+}
+
+// rig is a log on an in-memory disk that can be stopped and opened again.
+type rig struct {
+	t      *testing.T
+	disk   vfs.FS
+	head   *memHead
+	cfg    log.Config
+	store  *failing
+	log    *log.Log
+	cancel context.CancelFunc
+	done   chan error
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newRig(t *testing.T) *rig {
+	r := &rig{t: t, disk: vfs.NewMem(), head: &memHead{}, now: time.UnixMilli(int64(start))}
+	signer, err := checkpoint.NewSigner(string(origin), liar.Seed("log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cfg = log.Config{
+		Origin: origin, Signer: signer, VRF: vrf.NewPrivateKey(liar.Seed("vrf")), Head: r.head,
+		Epoch: time.Millisecond, Heartbeat: time.Hour,
+		Now: func() time.Time {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.now
+		},
+	}
+	s, err := pebble.Create(pebble.Config{Dir: "store", FS: r.disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cfg.Store = s
+	if err := log.Create(r.cfg); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	r.open()
+	t.Cleanup(func() { r.stop() })
+	return r
+}
+
+func (r *rig) openStore() {
+	r.t.Helper()
+	s, err := pebble.Open(pebble.Config{Dir: "store", FS: r.disk})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.store = &failing{Store: s}
+	r.cfg.Store = r.store
+}
+
+func (r *rig) open() {
+	r.t.Helper()
+	r.openStore()
+	l, err := log.Open(r.cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.run(l)
+}
+
+func (r *rig) run(l *log.Log) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.log, r.cancel, r.done = l, cancel, make(chan error, 1)
+	go func() { r.done <- l.Run(ctx) }()
+}
+
+// stop ends the log and its store, and gives what Run returned.
+func (r *rig) stop() error {
+	if r.log == nil {
+		return nil
+	}
+	r.cancel()
+	err := <-r.done
+	r.store.Close()
+	r.log = nil
+	return err
+}
+
+func (r *rig) submit(bodies ...[]byte) []answer.Outcome {
+	return r.log.Submit(context.Background(), bodies, true)
+}
+
+func (r *rig) accepted(bodies ...[]byte) []answer.Outcome {
+	r.t.Helper()
+	out := r.submit(bodies...)
+	for i, o := range out {
+		if o.Refused != nil || o.Err != nil {
+			r.t.Fatalf("event %d: refused %v, error %v", i, o.Refused, o.Err)
+		}
+	}
+	return out
+}
+
+func (r *rig) phone(id string) *liar.Phone {
+	return liar.NewPhone(origin, name.Identifier(id), start)
+}
+
+// look verifies accounts as a client does that held state.
+func (r *rig) look(state *verifier.State, questions ...verifier.Question) (*verifier.Result, *verifier.State) {
+	r.t.Helper()
+	policy, err := checkpoint.ParsePolicy([]byte("log " + r.cfg.Signer.Key().String() + "\nquorum none\n"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	l, err := (&verifier.Verifier{Policy: policy}).Lookup(state, questions...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for request := l.Request(); request != nil; request = l.Request() {
+		data, err := r.log.Lookup(context.Background(), request)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if err := l.Answer(data, r.cfg.Now()); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	result, next, err := l.Result()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return result, next
+}
+
+func history(p *liar.Phone) verifier.Question {
+	return verifier.Question{Account: p.Account(), History: true}
+}
+
+func (r *rig) sees(p *liar.Phone, f verifier.Found) {
+	r.t.Helper()
+	if f.Seq != p.At.Next-1 || f.Event != p.At.Head || f.Primary != p.At.Primary || fmt.Sprint(f.Devices) != fmt.Sprint(p.At.Devices) {
+		r.t.Errorf("the log shows %+v, the phone is at %+v", f, p.At)
+	}
+}
