@@ -74,7 +74,11 @@ func (g *globals) source(policy *checkpoint.Policy) (*client.Client, error) {
 	if url == "" {
 		url = defaultLog
 	}
-	return client.New(client.Config{URL: url, UserAgent: "muster/" + version()})
+	c, err := client.New(client.Config{URL: url, UserAgent: "muster/" + version()})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
 }
 
 // reader is the verifying client that every reading command uses.

@@ -70,13 +70,13 @@ func (s *submitter) run(ctx context.Context, in io.Reader, asJSON bool) error {
 			return err
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("reading line %d: %w", n+1, err)
-	}
-	if err := s.flush(ctx); err != nil {
+	if err := s.flush(ctx); err != nil { // what was read, even if the rest cannot be
 		return err
 	}
 	s.progress.end()
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%d events were accepted, then reading line %d failed: %w", s.accepted, n+1, err)
+	}
 	if asJSON {
 		if err := s.printJSON(map[string]int{"accepted": s.accepted, "refused": s.refused, "skipped": s.skipped}); err != nil {
 			return err
