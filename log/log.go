@@ -162,16 +162,11 @@ func Open(cfg Config) (*Log, error) {
 }
 
 func (l *Log) loadGenesis() error {
-	for b, err := range l.cfg.Store.Leaves(0, 1) {
-		if err != nil {
-			return fmt.Errorf("reading GENESIS: %w", err)
-		}
-		l.genesis = bytes.Clone(b)
-	}
-	parsed, err := leaf.Parse(l.genesis)
+	data, parsed, err := leafAt(l.cfg.Store, 0)
 	if err != nil {
 		return fmt.Errorf("reading GENESIS: %w", err)
 	}
+	l.genesis = data
 	g, ok := parsed.(*leaf.Genesis)
 	switch {
 	case !ok:

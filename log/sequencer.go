@@ -36,14 +36,7 @@ func (q *sequencer) load(s store.Store, state store.State) error {
 	if q.prefixes, err = prefix.Build(s.PrefixLeaves(), state.Size); err != nil {
 		return fmt.Errorf("reading the prefix tree: %w", err)
 	}
-	var last []byte
-	for b, err := range s.Leaves(state.Size-1, state.Size) {
-		if err != nil {
-			return fmt.Errorf("reading the newest EPOCH: %w", err)
-		}
-		last = bytes.Clone(b)
-	}
-	parsed, err := leaf.Parse(last)
+	_, parsed, err := leafAt(s, state.Size-1)
 	if err != nil {
 		return fmt.Errorf("reading the newest EPOCH: %w", err)
 	}

@@ -111,7 +111,7 @@ func (l *Log) admit(s *submission, body []byte) {
 		s.outcome.Err = err
 		return
 	}
-	s.checked = event.Check(e, admitted(at)...)
+	s.checked = event.Check(e, at.Keys()...)
 	if e.Seq >= at.Next {
 		l.evaluate(s)
 	}
@@ -177,11 +177,11 @@ func (l *Log) apply(at *store.Account, s *submission) error {
 	if err := at.Apply(s.checked); err != nil {
 		return err
 	}
-	switch {
-	case e.Type == event.Erase:
-		at.Anchor, at.Erase = e.Seq, e.Seq
-	case len(e.Signatures) > 0 && e.Signatures[0].Role == event.Primary:
+	if e.IsAnchor() {
 		at.Anchor = e.Seq
+	}
+	if e.Type == event.Erase {
+		at.Erase = e.Seq
 	}
 	return nil
 }
@@ -283,13 +283,4 @@ func (l *Log) committed(id name.AccountID) (*store.Account, error) {
 		return &store.Account{Account: *event.NewAccount(l.id, id), Erase: store.None}, nil
 	}
 	return at, err
-}
-
-// admitted lists the keys that passed admission when they entered the account.
-func admitted(at *store.Account) []event.Key {
-	keys := []event.Key{at.Primary}
-	for _, d := range at.Devices {
-		keys = append(keys, d.Key)
-	}
-	return keys
 }

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/musterlog/muster/log/answer"
@@ -110,6 +111,18 @@ func (t *tree) hashes(s store.Store, level int, n uint64, width int) ([]leaf.Has
 
 func (t *tree) root(s store.Store) (leaf.Hash, error) {
 	return answer.Range(0, t.size, t.reader(s))
+}
+
+// leafAt reads and parses one leaf of a store.
+func leafAt(s store.Store, position uint64) (data []byte, l leaf.Leaf, err error) {
+	for b, err := range s.Leaves(position, position+1) {
+		if err != nil {
+			return nil, nil, err
+		}
+		data = bytes.Clone(b)
+	}
+	l, err = leaf.Parse(data)
+	return data, l, err
 }
 
 // loadTree rebuilds the edges from the store: level 0 from the leaves beyond

@@ -72,30 +72,18 @@ func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := v.eventLeaf(e.Position)
+	_, parsed, err := leafAt(v.cfg.Store, e.Position)
 	if err != nil {
 		return nil, err
+	}
+	l, ok := parsed.(*leaf.Event)
+	if !ok {
+		return nil, errors.New("the store's leaf is no EVENT")
 	}
 	return &answer.Record{
 		Position: e.Position, Commitment: l.Commitment, Opening: e.Opening, Event: e.Body,
 		Anchor: e.Anchor, Erase: e.Erase, Live: e.Live,
 	}, nil
-}
-
-func (l *Log) eventLeaf(position uint64) (*leaf.Event, error) {
-	for b, err := range l.cfg.Store.Leaves(position, position+1) {
-		if err != nil {
-			return nil, err
-		}
-		parsed, err := leaf.Parse(b)
-		if err != nil {
-			return nil, err
-		}
-		if e, ok := parsed.(*leaf.Event); ok {
-			return e, nil
-		}
-	}
-	return nil, errors.New("the store's leaf is no EVENT")
 }
 
 // VRF proves an index. Proofs never change, so those of accounts that exist

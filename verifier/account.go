@@ -254,10 +254,10 @@ func (s *account) apply(log name.LogID) (*event.Account, error) {
 	for _, l := range rest {
 		// An anchor further on would be where this answer had to begin, and
 		// everything before it would be none of this client's business.
-		if l.Type == event.Erase || s.ask.Kind == answer.First && hasPrimarySignature(l.Event) {
+		if l.Type == event.Erase || s.ask.Kind == answer.First && l.IsAnchor() {
 			return nil, fail(CheckRequired, "seq %d is an anchor after the first opened event", l.Seq)
 		}
-		if err := at.Apply(event.Check(l.Event, known(at)...)); err != nil {
+		if err := at.Apply(event.Check(l.Event, at.Keys()...)); err != nil {
 			return nil, rule(err)
 		}
 	}
@@ -271,7 +271,7 @@ func (s *account) start(log name.LogID) (*event.Account, []Logged, error) {
 	var at *event.Account
 	switch {
 	case s.ask.Kind == answer.First:
-		if first.Type != event.Erase && !hasPrimarySignature(first) {
+		if !first.IsAnchor() {
 			return nil, nil, fail(CheckRequired, "seq %d, the first that is opened, is no anchor", s.said.From)
 		}
 		return s.anchor(log, first, rest)
@@ -289,7 +289,7 @@ func (s *account) start(log name.LogID) (*event.Account, []Logged, error) {
 		s.restart = true
 		return s.anchor(log, first, rest)
 	}
-	if err := at.Apply(event.Check(first, known(at)...)); err != nil {
+	if err := at.Apply(event.Check(first, at.Keys()...)); err != nil {
 		return nil, nil, rule(err)
 	}
 	return at, rest, nil
@@ -313,28 +313,12 @@ func (a *Account) replayed(log name.LogID) *event.Account {
 		Log: log, ID: a.ID, Next: a.Seq + 1, Generation: a.Generation,
 		Head: a.Event, Primary: a.Primary, Devices: a.Devices,
 	}
-	for _, key := range known(at) {
+	for _, key := range at.Keys() {
 		if u, err := key.Coordinate(); err == nil {
 			at.Introduced = append(at.Introduced, u)
 		}
 	}
 	return at
-}
-
-// known lists the keys that were admitted when they were accepted.
-func known(a *event.Account) []event.Key {
-	keys := make([]event.Key, 0, 1+len(a.Devices))
-	if !a.Primary.IsZero() {
-		keys = append(keys, a.Primary)
-	}
-	for _, d := range a.Devices {
-		keys = append(keys, d.Key)
-	}
-	return keys
-}
-
-func hasPrimarySignature(e *event.Event) bool {
-	return len(e.Signatures) > 0 && e.Signatures[0].Role == event.Primary
 }
 
 func rule(err error) error {

@@ -12,9 +12,11 @@ import (
 	"github.com/musterlog/muster/verifier"
 )
 
-// twisted is a log whose answers are changed after they were assembled.
+// twisted is a log that answers another question than it was asked, or
+// changes its answers after they were assembled. Both may be nil.
 type twisted struct {
 	log   *liar.Log
+	ask   func(*answer.Request)
 	twist func(*answer.Answer)
 }
 
@@ -23,11 +25,16 @@ func (s twisted) Lookup(_ context.Context, request []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.ask != nil {
+		s.ask(r)
+	}
 	a, err := s.log.Answer(r)
 	if err != nil {
 		return nil, err
 	}
-	s.twist(a)
+	if s.twist != nil {
+		s.twist(a)
+	}
 	return a.Bytes()
 }
 
@@ -82,77 +89,29 @@ func (w *world) move(id string, seq int, position uint64) {
 }
 
 // notBehind answers a returning client though it has less than that knows.
-type notBehind struct {
-	log     *liar.Log
-	account name.AccountID
-}
-
-func (s notBehind) Lookup(_ context.Context, request []byte) ([]byte, error) {
-	r, err := answer.ParseRequest(request)
-	if err != nil {
-		return nil, err
-	}
-	for i := range r.Asks {
-		if r.Asks[i].Account == s.account {
-			r.Asks[i].Seq = uint32(len(s.log.Records[s.account]) - 1)
+func notBehind(l *liar.Log, account name.AccountID) twisted {
+	return twisted{log: l, ask: func(r *answer.Request) {
+		for i := range r.Asks {
+			if r.Asks[i].Account == account {
+				r.Asks[i].Seq = uint32(len(l.Records[account]) - 1)
+			}
 		}
-	}
-	a, err := s.log.Answer(r)
-	if err != nil {
-		return nil, err
-	}
-	return a.Bytes()
+	}}
 }
 
 // forgetful answers from an old tree as if the client had never been here.
-type forgetful struct{ log *liar.Log }
-
-func (s forgetful) Lookup(_ context.Context, request []byte) ([]byte, error) {
-	r, err := answer.ParseRequest(request)
-	if err != nil {
-		return nil, err
-	}
-	r.Size = 0
-	a, err := s.log.Answer(r)
-	if err != nil {
-		return nil, err
-	}
-	return a.Bytes()
+func forgetful(l *liar.Log) twisted {
+	return twisted{log: l, ask: func(r *answer.Request) { r.Size = 0 }}
 }
 
 // swapped answers about another account.
-type swapped struct {
-	log     *liar.Log
-	account name.AccountID
-}
-
-func (s swapped) Lookup(_ context.Context, request []byte) ([]byte, error) {
-	r, err := answer.ParseRequest(request)
-	if err != nil {
-		return nil, err
-	}
-	r.Asks[0].Account = s.account
-	a, err := s.log.Answer(r)
-	if err != nil {
-		return nil, err
-	}
-	return a.Bytes()
+func swapped(l *liar.Log, account name.AccountID) twisted {
+	return twisted{log: l, ask: func(r *answer.Request) { r.Asks[0].Account = account }}
 }
 
 // generous opens more than it was asked for.
-type generous struct{ log *liar.Log }
-
-func (s generous) Lookup(_ context.Context, request []byte) ([]byte, error) {
-	r, err := answer.ParseRequest(request)
-	if err != nil {
-		return nil, err
-	}
-	a, err := s.log.Answer(r)
-	if err != nil {
-		return nil, err
-	}
-	a.Accounts[0].Events, a.Accounts[0].To = 1000, 1000
-	return a.Bytes()
+func generous(l *liar.Log) twisted {
+	return twisted{log: l, twist: func(a *answer.Answer) { a.Accounts[0].Events, a.Accounts[0].To = 1000, 1000 }}
 }
 
 func forgetProofs(l *liar.Log) *liar.Log {

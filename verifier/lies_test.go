@@ -37,14 +37,14 @@ var lies = []struct {
 	{"ghost device in the list beside an honest anchor", verifier.CheckRules, func(w *world) victim {
 		w.plays("alice.", "alice+", "alice=")
 		ghost := liar.NewPhone(origin, "ghost", start).NewKey()
-		return victim{source: twisted{w.log, func(a *answer.Answer) {
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) {
 			a.Accounts[0].Devices = slices.Insert(a.Accounts[0].Devices, 0, event.Device{KeyIndex: 1, Key: ghost.Public()})
 			a.Accounts[0].Devices[1].KeyIndex = 2
 		}}, asks: first("alice")}
 	}},
 	{"a device under another key_index", verifier.CheckRules, func(w *world) victim {
 		w.plays("alice.", "alice+", "alice+", "alice=")
-		return victim{source: twisted{w.log, func(a *answer.Answer) {
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) {
 			d := a.Accounts[0].Devices
 			d[0].Key, d[1].Key = d[1].Key, d[0].Key
 		}}, asks: first("alice")}
@@ -59,7 +59,7 @@ var lies = []struct {
 	{"replayed removed device: listed after its removal", verifier.CheckRules, func(w *world) victim {
 		w.plays("alice.", "alice+", "alice-1")
 		device := event.Device{KeyIndex: 1, Key: w.phone("alice").Companions[1].Public()}
-		return victim{source: twisted{w.log, func(a *answer.Answer) { a.Accounts[0].Devices = []event.Device{device} }}, asks: first("alice")}
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) { a.Accounts[0].Devices = []event.Device{device} }}, asks: first("alice")}
 	}},
 	{"omitted removal: the answer ends before it", verifier.CheckPrefix, func(w *world) victim {
 		w.plays("alice.", "alice+", "alice_1")
@@ -73,7 +73,7 @@ var lies = []struct {
 		delete(w.log.Map, index)
 		w.log.Records[alice] = w.log.Records[alice][:2]
 		w.log.Seal()
-		return victim{source: notBehind{w.log, alice}, state: owner, asks: first("alice")}
+		return victim{source: notBehind(w.log, alice), state: owner, asks: first("alice")}
 	}},
 	{"forked history, another root at the same size", verifier.CheckSplitView, func(w *world) victim {
 		w.plays("alice.")
@@ -99,7 +99,7 @@ var lies = []struct {
 		old := w.log.Fork()
 		w.plays("alice+")
 		_, seen := w.mustLook(nil, first("bob"))
-		return victim{source: forgetful{old}, state: seen, asks: first("bob")}
+		return victim{source: forgetful(old), state: seen, asks: first("bob")}
 	}},
 	{"stale checkpoint", verifier.CheckFreshness, func(w *world) victim {
 		w.plays("alice.")
@@ -163,12 +163,12 @@ var lies = []struct {
 	{"another account's answer", verifier.CheckAsked, func(w *world) victim {
 		w.plays("alice.", "bob.")
 		bob := w.phone("bob").Account()
-		return victim{source: swapped{w.log, bob}, asks: first("alice")}
+		return victim{source: swapped(w.log, bob), asks: first("alice")}
 	}},
 	{"another account's indexes", verifier.CheckVRF, func(w *world) victim {
 		w.plays("alice.", "bob.")
 		bob := w.phone("bob").Account()
-		return victim{source: twisted{w.log, func(a *answer.Answer) {
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) {
 			r, _ := w.log.Answer(&answer.Request{Asks: []answer.Ask{{Account: bob, Most: 1}}})
 			id := a.Accounts[0].ID
 			*a = *r
@@ -198,7 +198,7 @@ var lies = []struct {
 	}},
 	{"a VRF key that GENESIS does not hold", verifier.CheckInclusion, func(w *world) victim {
 		w.plays("alice.")
-		return victim{source: twisted{w.log, func(a *answer.Answer) {
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) {
 			g := leaf.Genesis{Origin: origin, VRFKey: w.log.VRFKey.Public(), Predecessor: "x"}
 			a.Genesis = g.Bytes()
 		}}, asks: first("alice")}
@@ -223,11 +223,11 @@ var lies = []struct {
 	{"an earlier EPOCH shown as the last leaf", verifier.CheckEpoch, func(w *world) victim {
 		w.plays("alice.")
 		old := w.log.Leaves[1]
-		return victim{source: twisted{w.log, func(a *answer.Answer) { a.Epoch = old }}, asks: first("bob")}
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) { a.Epoch = old }}, asks: first("bob")}
 	}},
 	{"an EPOCH that the log does not hold", verifier.CheckInclusion, func(w *world) victim {
 		w.plays("alice.")
-		return victim{source: twisted{w.log, func(a *answer.Answer) {
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) {
 			l, _ := leaf.Parse(a.Epoch)
 			e := *l.(*leaf.Epoch)
 			e.TimeMs++
@@ -277,7 +277,7 @@ var lies = []struct {
 	}},
 	{"an event that should be opened sent closed", verifier.CheckRequired, func(w *world) victim {
 		w.plays("alice.", "alice+", "alice_1")
-		return victim{source: twisted{w.log, func(a *answer.Answer) {
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) {
 			v := &a.Accounts[0].Versions[2]
 			*v = answer.Version{Seq: v.Seq, Proof: v.Proof, Form: answer.Closed, Position: v.Position, Commitment: v.Commitment}
 		}}, asks: first("alice")}
@@ -329,7 +329,7 @@ var lies = []struct {
 	}},
 	{"nothing opened though there is something new", verifier.CheckRequired, func(w *world) victim {
 		w.plays("alice.")
-		return victim{source: twisted{w.log, func(a *answer.Answer) {
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) {
 			v := &a.Accounts[0].Versions[0]
 			a.Accounts[0].From = 1
 			*v = answer.Version{Seq: v.Seq, Proof: v.Proof, Form: answer.Closed, Position: v.Position, Commitment: v.Commitment}
@@ -337,12 +337,12 @@ var lies = []struct {
 	}},
 	{"more opened than asked for", verifier.CheckAsked, func(w *world) victim {
 		w.plays("alice.", "alice+")
-		return victim{source: generous{w.log}, asks: history("alice")}
+		return victim{source: generous(w.log), asks: history("alice")}
 	}},
 	{"a device list that was not asked for", verifier.CheckAsked, func(w *world) victim {
 		w.plays("alice.", "alice+")
 		device := event.Device{KeyIndex: 1, Key: w.phone("alice").Companions[1].Public()}
-		return victim{source: twisted{w.log, func(a *answer.Answer) { a.Accounts[0].Devices = []event.Device{device} }}, asks: history("alice")}
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) { a.Accounts[0].Devices = []event.Device{device} }}, asks: history("alice")}
 	}},
 	{"the opening of another commitment", verifier.CheckOpening, func(w *world) victim {
 		w.plays("alice.")
@@ -383,7 +383,7 @@ var lies = []struct {
 		delete(w.log.Map, index)
 		w.log.Records[alice] = w.log.Records[alice][:2]
 		w.log.Seal()
-		return victim{source: notBehind{w.log, alice}, state: seen, asks: history("alice")}
+		return victim{source: notBehind(w.log, alice), state: seen, asks: history("alice")}
 	}},
 	{"an event of a reserved type", verifier.CheckNewer, func(w *world) victim {
 		w.plays("alice.")
@@ -425,15 +425,15 @@ var lies = []struct {
 	{"a consistency proof between equal sizes", verifier.CheckConsistency, func(w *world) victim {
 		w.plays("alice.")
 		_, seen := w.mustLook(nil, first("alice"))
-		return victim{source: twisted{w.log, func(a *answer.Answer) { a.Consistency = []leaf.Hash{{}} }}, state: seen, asks: first("alice")}
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) { a.Consistency = []leaf.Hash{{}} }}, state: seen, asks: first("alice")}
 	}},
 	{"a consistency proof from nothing", verifier.CheckAsked, func(w *world) victim {
-		return victim{source: twisted{w.log, func(a *answer.Answer) { a.Consistency = []leaf.Hash{{}} }}, asks: first("alice")}
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) { a.Consistency = []leaf.Hash{{}} }}, asks: first("alice")}
 	}},
 	{"GENESIS though it is known", verifier.CheckAsked, func(w *world) victim {
 		_, seen := w.mustLook(nil, first("alice"))
 		genesis := w.log.Leaves[0]
-		return victim{source: twisted{w.log, func(a *answer.Answer) { a.Genesis = genesis }}, state: seen, asks: first("alice")}
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) { a.Genesis = genesis }}, state: seen, asks: first("alice")}
 	}},
 }
 

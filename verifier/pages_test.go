@@ -25,23 +25,17 @@ type pager struct {
 	page   int
 }
 
-func (p *pager) Lookup(_ context.Context, request []byte) ([]byte, error) {
+func (p *pager) Lookup(ctx context.Context, request []byte) ([]byte, error) {
 	if p.before != nil {
 		p.before(p.page)
 	}
-	r, err := answer.ParseRequest(request)
-	if err != nil {
-		return nil, err
-	}
-	for i := range r.Asks {
-		r.Asks[i].Most = p.most[min(p.page, len(p.most)-1)]
-	}
+	most := p.most[min(p.page, len(p.most)-1)]
 	p.page++
-	a, err := p.log.Answer(r)
-	if err != nil {
-		return nil, err
-	}
-	return a.Bytes()
+	return twisted{log: p.log, ask: func(r *answer.Request) {
+		for i := range r.Asks {
+			r.Asks[i].Most = most
+		}
+	}}.Lookup(ctx, request)
 }
 
 func seqs(f verifier.Found) (s string) {
@@ -231,7 +225,7 @@ func TestAnswerOpensTooMuch(t *testing.T) {
 		questions = append(questions, history(id))
 	}
 	w.log.Seal()
-	s := twisted{w.log, func(a *answer.Answer) {
+	s := twisted{log: w.log, twist: func(a *answer.Answer) {
 		for i := range a.Accounts {
 			a.Accounts[i].Events, a.Accounts[i].To = 1000, verifier.MostOpened
 		}

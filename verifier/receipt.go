@@ -44,12 +44,8 @@ func (v *Verifier) Receipt(vrfKey [32]byte, e *event.Event, receipt []byte, now 
 		return nil, &Failure{Check: CheckVRF, Err: err}
 	}
 	l := leaf.Event{Index: index, Commitment: commitment.Commit(p.Opening, label, e.Seq, e.Bytes())}
-	path := make([][]byte, len(p.Path))
-	for i := range p.Path {
-		path[i] = p.Path[i][:]
-	}
 	hash := leaf.HashOf(l.Bytes())
-	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, p.Position, note.Size, hash[:], path, note.Root[:]); err != nil {
+	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, p.Position, note.Size, hash[:], raw(p.Path), note.Root[:]); err != nil {
 		return nil, &Failure{Check: CheckInclusion, Err: err}
 	}
 	return p, nil

@@ -130,12 +130,7 @@ func (a *Account) add(b *cryptobyte.Builder) {
 	} else {
 		add16(b, a.Primary[:])
 	}
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-		for _, d := range a.Devices {
-			b.AddUint32(d.KeyIndex)
-			add16(b, d.Key[:])
-		}
-	})
+	event.AddDevices(b, a.Devices)
 }
 
 func add16(b *cryptobyte.Builder, data []byte) {
@@ -204,10 +199,10 @@ func (s *State) check() (size uint64, err error) {
 
 // readAccount reads an account of a log of size leaves.
 func readAccount(s *cryptobyte.String, size uint64) (a Account, err error) {
-	var primary, devices cryptobyte.String
+	var primary cryptobyte.String
 	if !s.CopyBytes(a.ID[:]) || !s.ReadUint32(&a.Seq) || !s.CopyBytes(a.Event[:]) || !s.CopyBytes(a.Value[:]) ||
 		!s.ReadUint64(&a.Position) || !s.ReadUint32(&a.Generation) ||
-		!s.ReadUint16LengthPrefixed(&primary) || !s.ReadUint16LengthPrefixed(&devices) {
+		!s.ReadUint16LengthPrefixed(&primary) {
 		return a, fmt.Errorf("%w: an account is cut short", errState)
 	}
 	if len(primary) > 0 {
@@ -215,22 +210,16 @@ func readAccount(s *cryptobyte.String, size uint64) (a Account, err error) {
 			return a, fmt.Errorf("%w: %w", errState, err)
 		}
 	}
-	for !devices.Empty() {
-		var d event.Device
-		var key cryptobyte.String
-		if !devices.ReadUint32(&d.KeyIndex) || !devices.ReadUint16LengthPrefixed(&key) {
-			return a, fmt.Errorf("%w: a device is cut short", errState)
-		}
-		if d.Key, err = event.ParseKey(key); err != nil {
-			return a, fmt.Errorf("%w: %w", errState, err)
-		}
-		if n := len(a.Devices); n > 0 && a.Devices[n-1].KeyIndex >= d.KeyIndex {
+	if a.Devices, err = event.ReadDevices(s); err != nil {
+		return a, fmt.Errorf("%w: %w", errState, err)
+	}
+	for i, d := range a.Devices {
+		if i > 0 && a.Devices[i-1].KeyIndex >= d.KeyIndex {
 			return a, fmt.Errorf("%w: devices are not in ascending order", errState)
 		}
-		if d.KeyIndex == 0 || d.KeyIndex > a.Seq || len(a.Devices) == event.MaxDevices || a.Primary.IsZero() {
+		if d.KeyIndex == 0 || d.KeyIndex > a.Seq || i == event.MaxDevices || a.Primary.IsZero() {
 			return a, fmt.Errorf("%w: a device that no account of seq %d can have", errState, a.Seq)
 		}
-		a.Devices = append(a.Devices, d)
 	}
 	if a.Seq == 1<<32-1 || a.Position == 0 || a.Position >= size-1 {
 		return a, fmt.Errorf("%w: seq %d at position %d of %d leaves", errState, a.Seq, a.Position, size)

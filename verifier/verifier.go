@@ -174,14 +174,19 @@ func (v *Verifier) checkExtends(p *page, state *State, a *answer.Answer) error {
 	case p.note.Size == old.Size:
 		return nil
 	}
-	hashes := make([][]byte, len(a.Consistency))
-	for i := range a.Consistency {
-		hashes[i] = a.Consistency[i][:]
-	}
-	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Size, p.note.Size, hashes, old.Root[:], p.note.Root[:]); err != nil {
+	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Size, p.note.Size, raw(a.Consistency), old.Root[:], p.note.Root[:]); err != nil {
 		return &Failure{Check: CheckConsistency, Err: err}
 	}
 	return nil
+}
+
+// raw is hashes as the proof library takes them.
+func raw(hashes []leaf.Hash) [][]byte {
+	out := make([][]byte, len(hashes))
+	for i := range hashes {
+		out[i] = hashes[i][:]
+	}
+	return out
 }
 
 // checkGenesis is step 3: the VRF key, fixed for ever at first sight.

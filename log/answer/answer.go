@@ -99,12 +99,7 @@ func (a *Account) add(b *cryptobyte.Builder) {
 			a.Versions[i].add(b)
 		}
 	})
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-		for _, d := range a.Devices {
-			b.AddUint32(d.KeyIndex)
-			add16(b, d.Key[:])
-		}
-	})
+	event.AddDevices(b, a.Devices)
 }
 
 func (v *Version) add(b *cryptobyte.Builder) {
@@ -226,9 +221,9 @@ func (a *Answer) checkOrder() error {
 
 func readAccount(s *cryptobyte.String) (*Account, error) {
 	a := new(Account)
-	var versions, devices cryptobyte.String
+	var versions cryptobyte.String
 	if !s.CopyBytes(a.ID[:]) || !s.ReadUint32(&a.Events) || !s.ReadUint32(&a.From) || !s.ReadUint32(&a.To) ||
-		!s.ReadUint24LengthPrefixed(&versions) || !s.ReadUint16LengthPrefixed(&devices) {
+		!s.ReadUint24LengthPrefixed(&versions) {
 		return nil, fmt.Errorf("%w: an account is cut short", errForm)
 	}
 	for !versions.Empty() {
@@ -238,17 +233,9 @@ func readAccount(s *cryptobyte.String) (*Account, error) {
 		}
 		a.Versions = append(a.Versions, v)
 	}
-	for !devices.Empty() {
-		var d event.Device
-		var key cryptobyte.String
-		if !devices.ReadUint32(&d.KeyIndex) || !devices.ReadUint16LengthPrefixed(&key) {
-			return nil, fmt.Errorf("%w: a device is cut short", errForm)
-		}
-		var err error
-		if d.Key, err = event.ParseKey(key); err != nil {
-			return nil, fmt.Errorf("%w: device %d: %w", errForm, d.KeyIndex, err)
-		}
-		a.Devices = append(a.Devices, d)
+	var err error
+	if a.Devices, err = event.ReadDevices(s); err != nil {
+		return nil, fmt.Errorf("%w: %w", errForm, err)
 	}
 	return a, nil
 }

@@ -32,6 +32,19 @@ func (a *Account) Clone() *Account {
 	return &b
 }
 
+// Keys are those in force, the primary's first. Each was admitted when it
+// entered the account, which Check may be told.
+func (a *Account) Keys() []Key {
+	keys := make([]Key, 0, 1+len(a.Devices))
+	if !a.Primary.IsZero() {
+		keys = append(keys, a.Primary)
+	}
+	for _, d := range a.Devices {
+		keys = append(keys, d.Key)
+	}
+	return keys
+}
+
 // Apply advances the account by one event, if every rule of section 3 holds.
 // Otherwise a is unchanged, and the error is an *Error that names the first
 // broken rule in the protocol's order: log_id, account_id, seq, prev,

@@ -7,6 +7,12 @@ import (
 	"github.com/musterlog/muster/log/name"
 )
 
+// IsAnchor says whether a replay may begin at e: an ERASE, or what the primary
+// signed (section 5). It judges no signature.
+func (e *Event) IsAnchor() bool {
+	return e.Type == Erase || len(e.Signatures) > 0 && e.Signatures[0].Role == Primary
+}
+
 // Anchor begins a replay in the middle of a history, as a first lookup must:
 // at an ERASE or an event that the primary signed. devices is the list after
 // it, which somebody untrusted says; the anchor's devices_hash, signed by the
@@ -53,8 +59,7 @@ func Anchor(log name.LogID, id name.AccountID, c *Checked, devices []Device) (*A
 // checkAnchorRow holds the list against the event: its form, and that the event
 // may have led to it.
 func checkAnchorRow(e *Event, devices []Device) error {
-	signed := len(e.Signatures) > 0 && e.Signatures[0].Role == Primary
-	if e.Type != Erase && !signed {
+	if !e.IsAnchor() {
 		return broken(RuleRow, "%s without the primary's signature is no anchor", e.Type)
 	}
 	before := devices // the list before an event that adds or removes a device, which keeps the rules too

@@ -2,6 +2,8 @@ package event
 
 import (
 	"crypto/sha256"
+	"errors"
+	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -12,6 +14,40 @@ import (
 type Device struct {
 	KeyIndex uint32 // seq of the event that added it: names the device for ever
 	Key      Key
+}
+
+// AddDevices appends a list as answers, states and drafts carry it (section 5):
+//
+//	Device devices<0..2^16-1>, each: u32 key_index || u16 len || key
+func AddDevices(b *cryptobyte.Builder, devices []Device) {
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+		for i := range devices {
+			b.AddUint32(devices[i].KeyIndex)
+			devices[i].Key.append(b)
+		}
+	})
+}
+
+// ReadDevices reads such a list from s and leaves what follows it. It judges
+// neither order nor number nor the keys' admission.
+func ReadDevices(s *cryptobyte.String) ([]Device, error) {
+	var list, key cryptobyte.String
+	if !s.ReadUint16LengthPrefixed(&list) {
+		return nil, errors.New("a device list is cut short")
+	}
+	var devices []Device
+	for !list.Empty() {
+		var d Device
+		if !list.ReadUint32(&d.KeyIndex) || !list.ReadUint16LengthPrefixed(&key) {
+			return nil, errors.New("a device is cut short")
+		}
+		var err error
+		if d.Key, err = ParseKey(key); err != nil {
+			return nil, fmt.Errorf("device %d: %w", d.KeyIndex, err)
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
 }
 
 // DevicesHash commits to a device list under its primary key (section 3).

@@ -134,10 +134,11 @@ func follow(r *answer.Record, e *event.Event, seq uint32) {
 	case event.Register, event.Reregister, event.Erase:
 		r.Live = nil
 	}
-	if e.Type == event.Erase {
-		r.Anchor, r.Erase = seq, seq
-	} else if len(e.Signatures) > 0 && e.Signatures[0].Role == event.Primary {
+	if e.IsAnchor() {
 		r.Anchor = seq
+	}
+	if e.Type == event.Erase {
+		r.Erase = seq
 	}
 }
 

@@ -30,12 +30,7 @@ func (d *Draft) Bytes() []byte {
 	}
 	b.AddUint8(signers)
 	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(d.event().Bytes()) })
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-		for _, device := range d.devices {
-			b.AddUint32(device.KeyIndex)
-			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(device.Key[:]) })
-		}
-	})
+	event.AddDevices(&b, d.devices)
 	return b.BytesOrPanic() // at most maxDevices devices: no length overflows
 }
 
@@ -66,12 +61,16 @@ func ParseDraft(data []byte) (*Draft, error) {
 	d := new(Draft)
 	var magic []byte
 	var signers uint8
-	var body, devices cryptobyte.String
+	var body cryptobyte.String
 	if !s.ReadBytes(&magic, len(draftMagic)) || string(magic) != draftMagic {
 		return nil, fmt.Errorf("%w: does not begin with %s", errForm, draftMagic)
 	}
-	if !s.ReadUint8(&signers) || !s.ReadUint16LengthPrefixed(&body) || !s.ReadUint16LengthPrefixed(&devices) || !s.Empty() {
-		return nil, fmt.Errorf("%w: cut short or bytes follow", errForm)
+	if !s.ReadUint8(&signers) || !s.ReadUint16LengthPrefixed(&body) {
+		return nil, fmt.Errorf("%w: cut short", errForm)
+	}
+	devices, err := event.ReadDevices(&s)
+	if err != nil || !s.Empty() {
+		return nil, fmt.Errorf("%w: its device list is malformed or bytes follow", errForm)
 	}
 	e, err := event.Parse(body)
 	if err != nil {
@@ -81,9 +80,10 @@ func ParseDraft(data []byte) (*Draft, error) {
 	if err := d.readSigners(signers); err != nil {
 		return nil, err
 	}
-	if d.devices, err = readDevices(devices); err != nil {
+	if err := checkList(devices); err != nil {
 		return nil, err
 	}
+	d.devices = devices
 	p := &d.payload
 	if p.DevicesHash != event.DevicesHash(p.Log, p.Account, p.Generation, p.Primary, d.devices) {
 		return nil, fmt.Errorf("%w: the list it shows is not the list it signs", errForm)
@@ -107,25 +107,14 @@ func (d *Draft) readSigners(bits uint8) error {
 	return nil
 }
 
-func readDevices(s cryptobyte.String) ([]event.Device, error) {
-	var list []event.Device
-	for !s.Empty() {
-		var device event.Device
-		var key cryptobyte.String
-		var err error
-		if len(list) == maxDevices {
-			return nil, fmt.Errorf("%w: over %d devices", errForm, maxDevices)
-		}
-		if !s.ReadUint32(&device.KeyIndex) || !s.ReadUint16LengthPrefixed(&key) {
-			return nil, fmt.Errorf("%w: a device is cut short", errForm)
-		}
-		if device.Key, err = event.ParseKey(key); err != nil {
-			return nil, fmt.Errorf("%w: device %d: %w", errForm, device.KeyIndex, err)
-		}
-		if n := len(list); n > 0 && list[n-1].KeyIndex >= device.KeyIndex {
-			return nil, fmt.Errorf("%w: devices are not in ascending order", errForm)
-		}
-		list = append(list, device)
+func checkList(list []event.Device) error {
+	if len(list) > maxDevices {
+		return fmt.Errorf("%w: over %d devices", errForm, maxDevices)
 	}
-	return list, nil
+	for i := range list {
+		if i > 0 && list[i-1].KeyIndex >= list[i].KeyIndex {
+			return fmt.Errorf("%w: devices are not in ascending order", errForm)
+		}
+	}
+	return nil
 }

@@ -46,13 +46,7 @@ func introduce(at *event.Account, found *verifier.Found) error {
 			keys = nil
 		}
 	}
-	if !at.Primary.IsZero() {
-		keys = append(keys, at.Primary)
-	}
-	for _, d := range at.Devices {
-		keys = append(keys, d.Key)
-	}
-	for _, key := range keys {
+	for _, key := range append(keys, at.Keys()...) {
 		u, err := key.Coordinate()
 		if err != nil {
 			return fmt.Errorf("key %s of account %s: %w", key, at.ID, err)
