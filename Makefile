@@ -14,7 +14,7 @@ export CGO_ENABLED ?= 0
 
 # The packages that clients embed: they must build for phones and browsers.
 PURE = ./log/name ./log/event ./log/vrf ./log/commitment ./log/prefix ./log/leaf \
-       ./log/checkpoint ./log/answer ./verifier ./verifier/code ./verifier/device
+       ./log/checkpoint ./log/evidence ./log/answer ./verifier ./verifier/code ./verifier/device
 
 # Everything: the go command leaves folders named testdata out of its dots.
 ALL = ./... ./testdata ./testdata/make

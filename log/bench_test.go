@@ -238,7 +238,7 @@ func stateAfter(b *testing.B, l *liar.Log, v *verifier.Verifier, phones []*liar.
 func fourCosigners(b *testing.B) []*checkpoint.Cosigner {
 	var all []*checkpoint.Cosigner
 	for i := range 4 {
-		c, err := checkpoint.NewCosigner(fmt.Sprintf("witness%d.example", i), liar.Seed("witness", fmt.Sprint(i)))
+		c, err := checkpoint.NewCosigner(checkpoint.Cosignature, fmt.Sprintf("witness%d.example", i), liar.Seed("witness", fmt.Sprint(i)))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -78,7 +78,7 @@ func TestParseStateRefuses(t *testing.T) {
 		},
 		"another log's key": func(s *verifier.State) { s.LogKey = liar.New("other.example/log", start).Signer.Key().String() },
 		"a cosigner's key": func(s *verifier.State) {
-			c, err := checkpoint.NewCosigner(string(origin), liar.Seed("x"))
+			c, err := checkpoint.NewCosigner(checkpoint.Cosignature, string(origin), liar.Seed("x"))
 			if err != nil {
 				t.Fatal(err)
 			}

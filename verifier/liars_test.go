@@ -62,7 +62,7 @@ func TestStateNamesOneLog(t *testing.T) {
 
 func cosigner(t testing.TB, id string) *checkpoint.Cosigner {
 	t.Helper()
-	c, err := checkpoint.NewCosigner(id+".example", liar.Seed("cosigner", id))
+	c, err := checkpoint.NewCosigner(checkpoint.Cosignature, id+".example", liar.Seed("cosigner", id))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,25 +54,67 @@ func ParseText(text string) (Checkpoint, error) {
 }
 
 func parseText(text string) (c Checkpoint, err error) {
-	lines := strings.SplitN(text, "\n", 5)
-	if len(lines) != 4 || lines[3] != "" {
-		return c, errors.New("want exactly three lines: origin, size, root")
-	}
-	if c.Origin, err = name.ParseOrigin(lines[0]); err != nil {
+	f, err := parseForeign(text)
+	if err != nil {
 		return c, err
 	}
-	if c.Size, err = parseDecimal(lines[1]); err != nil {
-		return c, fmt.Errorf("size: %w", err)
+	if f.Extended {
+		return c, errors.New("want exactly three lines: origin, size, root")
+	}
+	if c.Origin, err = name.ParseOrigin(f.Origin); err != nil {
+		return c, err
+	}
+	c.Size, c.Root = f.Size, f.Root
+	return c, nil
+}
+
+// Foreign is a checkpoint of any C2SP log, as a witness meets it: its origin
+// need not be one of ours, and extension lines may follow the root.
+type Foreign struct {
+	Origin   string // non-empty, of any characters that a note may hold
+	Size     uint64 // below 2^63
+	Root     name.TreeRoot
+	Extended bool // extension lines follow; a cosigner says nothing about them
+}
+
+// ParseForeign reads the text of a checkpoint as C2SP tlog-checkpoint has it.
+// It is as strict as ParseText but for the origin and the extension lines,
+// none of which is empty.
+func ParseForeign(text string) (Foreign, error) {
+	f, err := parseForeign(text)
+	if err != nil {
+		return Foreign{}, fmt.Errorf("reading checkpoint: %w", err)
+	}
+	return f, nil
+}
+
+func parseForeign(text string) (f Foreign, err error) {
+	body, ended := strings.CutSuffix(text, "\n")
+	lines := strings.SplitN(body, "\n", 4)
+	if !ended || len(lines) < 3 {
+		return f, errors.New("want exactly three lines: origin, size, root")
+	}
+	if f.Origin = lines[0]; f.Origin == "" {
+		return f, errors.New("the origin is empty")
+	}
+	if f.Size, err = parseDecimal(lines[1]); err != nil {
+		return f, fmt.Errorf("size: %w", err)
 	}
 	root, err := parseBase64(lines[2])
 	if err != nil {
-		return c, fmt.Errorf("root: %w", err)
+		return f, fmt.Errorf("root: %w", err)
 	}
-	if len(root) != len(c.Root) {
-		return c, fmt.Errorf("root of %d bytes: want %d", len(root), len(c.Root))
+	if len(root) != len(f.Root) {
+		return f, fmt.Errorf("root of %d bytes: want %d", len(root), len(f.Root))
 	}
-	c.Root = name.TreeRoot(root)
-	return c, nil
+	f.Root = name.TreeRoot(root)
+	if len(lines) == 4 {
+		f.Extended = true
+		if lines[3] == "" || strings.HasPrefix(lines[3], "\n") || strings.HasSuffix(lines[3], "\n") || strings.Contains(lines[3], "\n\n") {
+			return f, errors.New("an extension line is empty")
+		}
+	}
+	return f, nil
 }
 
 // parseDecimal accepts one form of each number below 2^63: no sign, no

@@ -34,7 +34,7 @@ func must[T any](v T, err error) T {
 func newLog() *checkpoint.Signer { return must(checkpoint.NewSigner(origin, seed(1))) }
 
 func newCosigner(i int) *checkpoint.Cosigner {
-	return must(checkpoint.NewCosigner(fmt.Sprintf("w%d.example.net", i), seed(byte(10+i))))
+	return must(checkpoint.NewCosigner(checkpoint.Cosignature, fmt.Sprintf("w%d.example.net", i), seed(byte(10+i))))
 }
 
 func at(size uint64) checkpoint.Checkpoint {
@@ -184,7 +184,7 @@ func TestNamesOfNewKeys(t *testing.T) {
 		if _, err := checkpoint.NewSigner(bad, seed(1)); err == nil {
 			t.Errorf("log key named %q", bad)
 		}
-		if _, err := checkpoint.NewCosigner(bad, seed(1)); err == nil {
+		if _, err := checkpoint.NewCosigner(checkpoint.Cosignature, bad, seed(1)); err == nil {
 			t.Errorf("cosigner named %q", bad)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"filippo.io/edwards25519"
+	"filippo.io/mldsa"
 )
 
 // KeyType says what a key signs and how (C2SP signed-note, "signature types").
@@ -19,7 +20,7 @@ type KeyType uint8
 const (
 	Ed25519     KeyType = 0x01 // signs a note's text: a log's key
 	Cosignature KeyType = 0x04 // Ed25519, signs a time and a note's text: a witness's or an auditor's key
-	MLDSA44     KeyType = 0x06 // cosigns with ML-DSA-44: its vkey is read, its signatures cannot be verified yet
+	MLDSA44     KeyType = 0x06 // signs a time and a checkpoint with ML-DSA-44: a cosigner's key, or a log's second one
 )
 
 // publicSize is the length of a public key in bytes; 0 for an unknown type.
@@ -28,9 +29,17 @@ func (t KeyType) publicSize() int {
 	case Ed25519, Cosignature:
 		return ed25519.PublicKeySize
 	case MLDSA44:
-		return 1312
+		return mldsa.MLDSA44PublicKeySize
 	}
 	return 0
+}
+
+// signatureSize is the length of a signature in bytes, without a time.
+func (t KeyType) signatureSize() int {
+	if t == MLDSA44 {
+		return mldsa.MLDSA44SignatureSize
+	}
+	return ed25519.SignatureSize
 }
 
 // Key is the public key of a log or a cosigner, with its name.
@@ -130,15 +139,15 @@ func (k Key) String() string {
 	return fmt.Sprintf("%s+%08x+%s", k.Name, k.ID, base64.StdEncoding.EncodeToString(b))
 }
 
-// made says whether a line claims to be by this key.
-func (k Key) made(l Line) bool { return l.Name == k.Name && l.ID == k.ID }
+// Made says whether a line claims to be by this key: Verify says whether it is.
+func (k Key) Made(l Line) bool { return l.Name == k.Name && l.ID == k.ID }
 
 var errInvalid = errors.New("the signature is invalid")
 
 // Verify says whether a line of a note with this text is by this key, and the
 // time (POSIX seconds) that a cosignature states; 0 for Ed25519, which states none.
 func (k Key) Verify(text string, l Line) (time uint64, err error) {
-	if !k.made(l) {
+	if !k.Made(l) {
 		return 0, fmt.Errorf("signature line by %s %08x: want %s %08x", l.Name, l.ID, k.Name, k.ID)
 	}
 	if len(k.Public) != k.Type.publicSize() {
@@ -150,18 +159,33 @@ func (k Key) Verify(text string, l Line) (time uint64, err error) {
 			return 0, errInvalid
 		}
 		return 0, nil
-	case Cosignature:
-		if len(l.Signature) != cosignatureSize {
-			return 0, fmt.Errorf("cosignature of %d bytes: want %d", len(l.Signature), cosignatureSize)
+	case Cosignature, MLDSA44:
+		if len(l.Signature) != 8+k.Type.signatureSize() {
+			return 0, fmt.Errorf("cosignature of %d bytes: want %d", len(l.Signature), 8+k.Type.signatureSize())
 		}
 		time = binary.BigEndian.Uint64(l.Signature)
 		if time > maxTime {
 			return 0, fmt.Errorf("cosignature of time %d: want below 2^63", time)
 		}
-		if !ed25519.Verify(k.Public, cosigned(text, time), l.Signature[8:]) {
-			return 0, errInvalid
-		}
-		return time, nil
+		return time, k.verifyCosignature(text, time, l.Signature[8:])
 	}
-	return 0, fmt.Errorf("key type %#02x: its signatures cannot be verified yet", uint8(k.Type))
+	return 0, fmt.Errorf("key type %#02x is unknown", uint8(k.Type))
+}
+
+func (k Key) verifyCosignature(text string, time uint64, signature []byte) error {
+	if k.Type == Cosignature {
+		if !ed25519.Verify(k.Public, cosigned(text, time), signature) {
+			return errInvalid
+		}
+		return nil
+	}
+	message, err := subtree(k.Name, text, time)
+	if err != nil {
+		return err
+	}
+	public, err := mldsa.NewPublicKey(mldsa.MLDSA44(), k.Public)
+	if err != nil || mldsa.Verify(public, message, signature, nil) != nil {
+		return errInvalid
+	}
+	return nil
 }

@@ -56,6 +56,9 @@ func parse(b []byte) (*Note, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkRepeated(lines); err != nil {
+		return nil, err
+	}
 	c, err := parseText(text)
 	if err != nil {
 		return nil, err
@@ -77,6 +80,59 @@ func Append(note []byte, lines ...Line) []byte {
 	return b
 }
 
+// checkRepeated refuses two lines of one name and key id.
+func checkRepeated(lines []Line) error {
+	type signer struct {
+		name string
+		id   uint32
+	}
+	seen := make(map[signer]bool)
+	for i, l := range lines {
+		if seen[signer{l.Name, l.ID}] {
+			return fmt.Errorf("signature line %d: %w: %s %08x", i+1, ErrRepeated, l.Name, l.ID)
+		}
+		seen[signer{l.Name, l.ID}] = true
+	}
+	return nil
+}
+
+// ParseSigned reads any signed note of at most 65,535 bytes (C2SP
+// signed-note): its text, which ends with a line break and may be anything
+// that a note can hold, and its 1..100 signature lines, repeated ones
+// included. It verifies no signature. A log's checkpoint goes through Parse.
+func ParseSigned(b []byte) (text string, lines []Line, err error) {
+	text, lines, err = split(b)
+	if err == nil {
+		err = checkCharacters(text)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("reading signed note: %w", err)
+	}
+	return text, lines, nil
+}
+
+// checkCharacters is C2SP's rule for the text of a note.
+func checkCharacters(text string) error {
+	bad := func(r rune) bool { return r < 0x20 && r != '\n' }
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, bad) {
+		return errors.New("want UTF-8 without control characters")
+	}
+	return nil
+}
+
+// ParseLines reads signature lines alone, one or more, each with its line
+// break: what a cosigner answers to add-checkpoint (C2SP tlog-witness).
+func ParseLines(b []byte) ([]Line, error) {
+	if len(b) > maxNote {
+		return nil, fmt.Errorf("reading signature lines: %d bytes: want at most %d", len(b), maxNote)
+	}
+	lines, err := parseLines(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("reading signature lines: %w", err)
+	}
+	return lines, nil
+}
+
 // split parts a signed note into its text and its signature lines. C2SP's rule
 // for the whole, UTF-8 without control characters, holds once each part has
 // been read: a checkpoint's text is ASCII, and so is a line but for its name.
@@ -91,35 +147,30 @@ func split(b []byte) (text string, lines []Line, err error) {
 	if i < 0 {
 		return "", nil, errors.New("note has no empty line between text and signatures")
 	}
-	text, rest := note[:i+1], note[i+2:]
+	lines, err = parseLines(note[i+2:])
+	return note[:i+1], lines, err
+}
+
+func parseLines(rest string) (lines []Line, err error) {
 	if rest == "" {
-		return "", nil, errors.New("note has no signature line")
+		return nil, errors.New("note has no signature line")
 	}
-	type signer struct {
-		name string
-		id   uint32
-	}
-	seen := make(map[signer]bool)
 	for rest != "" {
 		var line string
 		var ended bool
 		if line, rest, ended = strings.Cut(rest, "\n"); !ended {
-			return "", nil, errors.New("note does not end with a line break")
+			return nil, errors.New("note does not end with a line break")
 		}
 		if len(lines) == maxLines {
-			return "", nil, fmt.Errorf("note has over %d signature lines", maxLines)
+			return nil, fmt.Errorf("note has over %d signature lines", maxLines)
 		}
 		l, err := parseLine(line)
 		if err != nil {
-			return "", nil, fmt.Errorf("signature line %d: %w", len(lines)+1, err)
+			return nil, fmt.Errorf("signature line %d: %w", len(lines)+1, err)
 		}
-		if seen[signer{l.Name, l.ID}] {
-			return "", nil, fmt.Errorf("signature line %d: %w: %s %08x", len(lines)+1, ErrRepeated, l.Name, l.ID)
-		}
-		seen[signer{l.Name, l.ID}] = true
 		lines = append(lines, l)
 	}
-	return text, lines, nil
+	return lines, nil
 }
 
 func parseLine(line string) (Line, error) {

@@ -41,9 +41,8 @@ const (
 
 // ParsePolicy reads a policy of at most 64 KiB with exactly one log, whose
 // name is an origin, and exactly one quorum. Beyond C2SP it refuses a key that
-// serves as log and witness, and witnesses that share key name and key id. Keys
-// of type ML-DSA-44 are refused until their cosignatures can be verified: to
-// ignore them would quietly weaken what the policy's author asked for.
+// serves as log and witness, and witnesses that share key name and key id.
+// The log's key is Ed25519; a witness's is an Ed25519 cosigner's or ML-DSA-44.
 func ParsePolicy(b []byte) (*Policy, error) {
 	p, err := parsePolicy(b)
 	if err != nil {
@@ -233,10 +232,9 @@ func (r *policyReader) key(vkey string, want KeyType) (Key, error) {
 	switch {
 	case err != nil:
 		return Key{}, err
-	case k.Type == MLDSA44:
-		return Key{}, fmt.Errorf("key %q is ML-DSA-44, which this version cannot verify yet: use its cosigner's Ed25519 key (type 0x%02x)", k.Name, uint8(want))
+	case k.Type == MLDSA44 && want == Cosignature:
 	case k.Type != want:
-		return Key{}, fmt.Errorf("key %q is of type %#02x: want %#02x (0x01 for a log, 0x04 for a witness)", k.Name, uint8(k.Type), uint8(want))
+		return Key{}, fmt.Errorf("key %q is of type %#02x: want %#02x (0x01 for a log; 0x04, or 0x06 for ML-DSA-44, for a witness)", k.Name, uint8(k.Type), uint8(want))
 	}
 	for _, other := range r.keys {
 		if string(other.Public) == string(k.Public) {

@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -95,45 +94,4 @@ func ParseSigner(text string) (*Signer, error) {
 		return nil, errors.New("reading log key: its name, key id and seed do not belong together")
 	}
 	return s, nil
-}
-
-// Cosigner holds the private key of a witness or an auditor: one of the two,
-// since a key states one thing only (protocol section 7). A cosignature does
-// not bind its cosigner's name, so the key serves nothing else, either.
-type Cosigner struct {
-	redacted
-	key     Key
-	private *ed25519.PrivateKey
-}
-
-// NewCosigner makes a Cosigner with this name from an Ed25519 seed.
-func NewCosigner(name string, seed [32]byte) (*Cosigner, error) {
-	private := ed25519.NewKeyFromSeed(seed[:])
-	key, err := newKey(name, Cosignature, private.Public().(ed25519.PublicKey))
-	if err != nil {
-		return nil, fmt.Errorf("making cosigner key: %w", err)
-	}
-	return &Cosigner{key: key, private: &private}, nil
-}
-
-// Key is the public key.
-func (c *Cosigner) Key() Key { return c.key }
-
-// Cosign states that at this time (POSIX seconds, below 2^63) a checkpoint's
-// text was the largest consistent one that the cosigner had seen. It gives the
-// line to send, and keeps no record: the caller stores what it has cosigned
-// before this is called.
-//
-//	signature = u64 time || Ed25519("cosignature/v1\ntime " time "\n" text)   (C2SP tlog-cosignature)
-func (c *Cosigner) Cosign(text string, time uint64) Line {
-	sig := binary.BigEndian.AppendUint64(nil, time)
-	return Line{Name: c.key.Name, ID: c.key.ID, Signature: append(sig, ed25519.Sign(*c.private, cosigned(text, time))...)}
-}
-
-const cosignatureSize = 8 + ed25519.SignatureSize
-
-// cosigned is the message of a cosignature. It covers the whole text of the
-// note, so a cosigner answers for every line it passes on.
-func cosigned(text string, time uint64) []byte {
-	return fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", time, text)
 }

@@ -72,7 +72,7 @@ func (p *Policy) verifyLog(n *Note) error {
 	}
 	lines := 0
 	for _, l := range n.Lines {
-		if !p.Log.made(l) {
+		if !p.Log.Made(l) {
 			continue
 		}
 		if lines++; lines > 1 {
@@ -95,7 +95,7 @@ func (p *Policy) cosigners(n *Note, now time.Time, maxAge time.Duration) (timely
 	oldest, newest := bounds(now, maxAge)
 	for _, w := range p.Witnesses {
 		for _, l := range n.Lines {
-			if !w.Key.made(l) {
+			if !w.Key.Made(l) {
 				continue
 			}
 			at, err := w.Key.Verify(n.Text, l)

@@ -100,7 +100,7 @@ func (w *world) policy() string {
 
 // cosigns adds a cosigner and gives the policy's line of it.
 func (w *world) cosigns(id string) string {
-	c := must(checkpoint.NewCosigner(id+".example", liar.Seed("cosigner", id)))
+	c := must(checkpoint.NewCosigner(checkpoint.Cosignature, id+".example", liar.Seed("cosigner", id)))
 	w.log.Cosigners = append(w.log.Cosigners, c)
 	return fmt.Sprintf("witness %s %s\n", id, c.Key())
 }
