@@ -4,6 +4,8 @@
 package evidence
 
 import (
+	"strings"
+
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
@@ -23,7 +25,35 @@ const (
 	E5  Kind = "E5"  // leaves that break a rule of the log
 	E6  Kind = "E6"  // an event that breaks a rule of accounts
 	E7  Kind = "E7"  // a promised event that was not logged in time
+
+	WE1 Kind = "W E1" // a cosigner vouched for both trees of an E1
+	WE2 Kind = "W E2" // a cosigner vouched for both trees of an E2
+
+	AE4a Kind = "A E4a" // an auditor vouched for the tree under which an E4a lies
+	AE4b Kind = "A E4b" // the same of an E4b,
+	AE4c Kind = "A E4c" // of an E4c,
+	AE5  Kind = "A E5"  // and of an E5
 )
+
+// base is the kind that a W or an A builds on; any other kind is its own.
+func (k Kind) base() Kind {
+	_, after, cosigners := strings.Cut(string(k), " ")
+	if cosigners {
+		return Kind(after)
+	}
+	return k
+}
+
+// accused is the role of the party that a kind convicts.
+func (k Kind) accused() string {
+	switch k[0] {
+	case 'W':
+		return "cosigner"
+	case 'A':
+		return "auditor"
+	}
+	return "log"
+}
 
 // File is one evidence file: what it claims, of which log, and the lines that
 // show it, in the order of protocol section 9.4. Whoever catches a liar fills
@@ -39,8 +69,8 @@ type File struct {
 type Line interface{ line() }
 
 type (
-	// Note is a signed checkpoint, verbatim; the lines up to the next Note are
-	// under it.
+	// Note is a signed checkpoint with one signature line, the accused party's;
+	// the lines up to the next Note are under it.
 	Note []byte
 
 	// Root is R' of E2: the root that the second note's tree has at the first
@@ -64,7 +94,7 @@ type (
 		Path     []leaf.Hash
 	}
 
-	// Prefix is a proof against the prefix_root of the EPOCH leaf above it.
+	// Prefix is a proof against the prefix_root of the nearest EPOCH leaf above it.
 	Prefix struct{ *prefix.Proof }
 
 	// Open is the opening of the EVENT leaf at a position.
