@@ -45,7 +45,7 @@ func (f *File) Bytes() []byte {
 func appendLine(b []byte, l Line) []byte {
 	switch l := l.(type) {
 	case Note:
-		return appendWords(b, "note", l)
+		return appendWords(b, "note", []byte(l))
 	case Root:
 		return appendWords(b, "root", l[:])
 	case Consistency:
