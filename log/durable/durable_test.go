@@ -1,6 +1,7 @@
 package durable_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -109,4 +110,25 @@ func TestMakeFolder(t *testing.T) {
 	if err := durable.MakeFolder(filepath.Join(dir, "file", "below")); err == nil {
 		t.Error("made a folder below a file")
 	}
+}
+
+// A folder is taken once, also within one process, and is free again when the
+// file is closed.
+func TestLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "LOCK")
+	first, err := durable.Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := durable.Lock(path); !errors.Is(err, durable.ErrLocked) {
+		t.Errorf("the second lock: %v, want ErrLocked", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := durable.Lock(path)
+	if err != nil {
+		t.Fatalf("after the first was closed: %v", err)
+	}
+	again.Close()
 }

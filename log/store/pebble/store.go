@@ -20,6 +20,7 @@ import (
 	pebbledb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/store"
 )
 
@@ -129,7 +130,7 @@ func reopen(cfg *Config, o *pebbledb.Options) (*Store, error) {
 func open(cfg *Config, o *pebbledb.Options) (_ *Store, err error) {
 	s := &Store{lock: io.NopCloser(nil)}
 	if cfg.FS == vfs.Default {
-		if s.lock, err = lock(cfg.FS.PathJoin(cfg.Dir, "LOCK")); err != nil {
+		if s.lock, err = durable.Lock(cfg.FS.PathJoin(cfg.Dir, "LOCK")); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package pebble
+package durable
 
 import (
 	"errors"
@@ -9,17 +9,18 @@ import (
 	"syscall"
 )
 
-// lock takes the store for this process until the file is closed, which the
-// kernel also does when the process dies.
+// Lock takes a folder for this process by a lock file in it, until the file
+// is closed, which the kernel also does when the process dies. If it is taken
+// the error is ErrLocked: it does not wait.
 //
-// flock(2) belongs to the open file. Pebble's own lock is a POSIX one, which
+// flock(2) belongs to the open file. A POSIX lock, such as Pebble's own,
 // belongs to the process and vanishes as soon as anything in the process, a
 // backup for example, opens and closes the file; then a second process opens
-// the live store and two logs sign with one key.
+// the live folder and two of them sign with one key.
 //
 // The file is never removed: a process that waits to open it would lock a name
 // that nobody else can see.
-func lock(path string) (*os.File, error) {
+func Lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock: %w", err)
@@ -35,7 +36,7 @@ func lock(path string) (*os.File, error) {
 	}
 	f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, fmt.Errorf("%s is held: the store is open in another process; stop that first", path)
+		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
 	}
 	return nil, fmt.Errorf("locking %s: %w", path, err)
 }
