@@ -35,6 +35,27 @@ const (
 	// MaxEpochEvents cuts an epoch by size: some 5 MB in one store batch.
 	MaxEpochEvents = 10_000
 
+	// DefaultCosignTimeout is the longest that a cosigner is waited for, and
+	// that a checkpoint waits before a newer one takes its turn: a healthy
+	// cosigner needs a fsync and a round trip, and submitters wait with it.
+	DefaultCosignTimeout = 5 * time.Second
+
+	// cosignPause lies between two questions to a cosigner that failed: an
+	// auditor that is still reading is asked again soon, a dead host not often.
+	cosignPause = 500 * time.Millisecond
+
+	// maxConflicts bounds the sizes that a cosigner may tell in one question:
+	// one that lost its state needs one, one that we race with another.
+	maxConflicts = 3
+
+	// maxCosignatureAge is how old a cosignature that was just asked for may
+	// be, by our clock: as far behind as checkpoint allows it ahead.
+	maxCosignatureAge = 300 * time.Second
+
+	// drainTime is how long a log that ends waits for its last checkpoint's
+	// cosigners: whoever stops a service waits some ten seconds.
+	drainTime = 3 * time.Second
+
 	// MaxPending bounds what waits for its epoch, at about 1 KB each; beyond
 	// it submitters are told to come again.
 	MaxPending = 100_000

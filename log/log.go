@@ -5,10 +5,10 @@
 package log
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +36,19 @@ type Config struct {
 	MaxEpochEvents int              // an epoch is cut at this many; 0: MaxEpochEvents
 	MaxDevices     int              // companions an account may have; 0: DefaultMaxDevices
 	Now            func() time.Time // nil: time.Now
+
+	// MLDSA signs beside Signer, if it is there: a key of type MLDSA44 that is
+	// named like the log (protocol section 7.3).
+	MLDSA *checkpoint.Cosigner
+
+	// Policy is what a checkpoint must meet before it is published, and
+	// Cosigners are those of its witnesses that can be asked, by their URL in
+	// it. nil, or quorum none: the log's own signature is enough.
+	Policy        *checkpoint.Policy
+	Cosigners     map[string]Cosigner
+	CosignTimeout time.Duration // longest that a cosigner is waited for; 0: DefaultCosignTimeout
+
+	Logger *slog.Logger // who does not cosign; nil: slog.Default()
 }
 
 func (c *Config) check() error {
@@ -48,11 +61,21 @@ func (c *Config) check() error {
 		return errors.New("negative epoch, heartbeat or epoch size")
 	case c.MaxDevices < 0 || c.MaxDevices > 255:
 		return fmt.Errorf("%d devices an account: want 1 to 255", c.MaxDevices)
+	case c.CosignTimeout < 0:
+		return errors.New("negative time-out for cosigners")
+	}
+	if k := c.MLDSA; k != nil && (k.Key().Type != checkpoint.MLDSA44 || k.Key().Name != string(c.Origin)) {
+		return fmt.Errorf("the log's second key is %s %08x: want ML-DSA-44, named %q", k.Key().Name, k.Key().ID, c.Origin)
+	}
+	if err := c.checkPolicy(); err != nil {
+		return err
 	}
 	c.Epoch = or(c.Epoch, DefaultEpoch)
 	c.Heartbeat = or(c.Heartbeat, DefaultHeartbeat)
 	c.MaxEpochEvents = or(c.MaxEpochEvents, MaxEpochEvents)
 	c.MaxDevices = or(c.MaxDevices, DefaultMaxDevices)
+	c.CosignTimeout = or(c.CosignTimeout, DefaultCosignTimeout)
+	c.Logger = or(c.Logger, slog.Default())
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -74,13 +97,19 @@ type Log struct {
 	id      name.LogID
 	genesis []byte
 
-	mu      sync.Mutex                   // guards the fields up to stopped; held for microseconds and one store read
+	mu      sync.Mutex                   // guards the fields up to ended; held for microseconds and one store read
 	open    []*ticket                    // the epoch that is filling, in the order of acceptance
 	pending map[name.AccountID][]*ticket // all that the store does not have yet, by account, ascending seq
 	stopped error                        // why no event is taken any more
+	news    chan struct{}                // closed when something was published or ended changed, and replaced
+	ended   error                        // why nothing is published any more
 
 	opened chan struct{} // signals: the open epoch has its first event
 	full   chan struct{} // signals: the open epoch reached its size
+
+	offered   chan struct{} // signals: a snapshot was signed that the publisher does not know
+	confirmed chan struct{} // closed: a quorum cosigned the checkpoint that Open signed
+	kept      uint64        // size whose published note an earlier process kept, 0 if none
 
 	seq       sequencer                // of the goroutine in Run alone, after Open
 	signed    atomic.Pointer[snapshot] // newest signed tree: its tiles are served
@@ -91,12 +120,14 @@ type Log struct {
 type snapshot struct {
 	tree     *tree
 	prefixes *prefix.Tree
-	note     []byte
+	text     string // the checkpoint
+	note     []byte // signed by the log; if published, with the cosignatures
 	epoch    leaf.Epoch
 }
 
 // Create makes the log in an empty store: GENESIS and the empty EPOCH 0. The
-// log's key and VRF key are then fixed for ever. Use Open to run it.
+// log's key and VRF key are then fixed for ever. Use Open to run it; nothing is
+// published before.
 func Create(cfg Config) error {
 	if err := cfg.check(); err != nil {
 		return err
@@ -126,12 +157,17 @@ func newLog(cfg Config) *Log {
 		pending: make(map[name.AccountID][]*ticket),
 		opened:  make(chan struct{}, 1),
 		full:    make(chan struct{}, 1),
+		offered: make(chan struct{}, 1),
+		news:    make(chan struct{}),
+
+		confirmed: make(chan struct{}),
 	}
 	return l
 }
 
-// Open opens a log that Create made. It signs and publishes at most the epoch
-// that a crash left unsigned; an error says why this store must not go on.
+// Open opens a log that Create made. It signs at most the epoch that a crash
+// left unsigned, and publishes what needs no cosigner or has its cosignatures
+// from before; an error says why this store must not go on.
 func Open(cfg Config) (*Log, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -158,7 +194,7 @@ func Open(cfg Config) (*Log, error) {
 	if err := l.sign(); err != nil {
 		return nil, err
 	}
-	return l, l.publish()
+	return l, l.republish()
 }
 
 func (l *Log) loadGenesis() error {
@@ -201,7 +237,7 @@ func (l *Log) checkHead() error {
 	switch {
 	case note.Origin != l.cfg.Origin:
 		return fmt.Errorf("the signed head is of log %q, not of %q", note.Origin, l.cfg.Origin)
-	case !bytes.Equal(raw, l.cfg.Signer.Sign(note.Checkpoint)):
+	case l.signedByUs(note) != nil:
 		return fmt.Errorf("the signed head was not signed by this log key (%s)", l.cfg.Signer.Key())
 	case note.Size > size:
 		return fmt.Errorf("the store has %d leaves, but %d were signed: it lost its tail or is an old backup; going on would fork the log", size, note.Size)
@@ -219,10 +255,25 @@ func (l *Log) checkHead() error {
 }
 
 // Run seals and publishes epochs until ctx ends, then seals what is waiting
-// and returns nil. Any other return says that the log does not know its state
-// and must not go on: end the process.
+// and returns nil. Any other return says that the log does not know its state,
+// or is a *Forked, and must not go on: end the process. Under a policy with
+// cosigners nothing new is signed before a quorum has confirmed that the store
+// is where they saw it last (protocol section 8.2).
 func (l *Log) Run(ctx context.Context) error {
-	heartbeat := time.NewTimer(l.cfg.Heartbeat)
+	var err error
+	if l.cfg.cosigned() {
+		err = l.runCosigned(ctx)
+	} else {
+		err = l.sequence(ctx, l.cfg.Heartbeat)
+	}
+	l.end(err)
+	return err
+}
+
+// sequence is Run without the cosigners; an empty epoch is sealed after first,
+// unless events come.
+func (l *Log) sequence(ctx context.Context, first time.Duration) error {
+	heartbeat := time.NewTimer(first)
 	defer heartbeat.Stop()
 	for {
 		var idle bool
@@ -233,6 +284,9 @@ func (l *Log) Run(ctx context.Context) error {
 			idle = true
 		case <-l.opened:
 			l.fill(ctx)
+		}
+		if ctx.Err() != nil {
+			return l.drain()
 		}
 		sealed, err := l.sealOpen(idle)
 		if err != nil {
@@ -249,7 +303,7 @@ func (l *Log) Run(ctx context.Context) error {
 // wait are sealed.
 func (l *Log) drain() error {
 	l.mu.Lock()
-	l.stopped = ErrStopped
+	l.stopped = or(l.stopped, ErrStopped)
 	l.mu.Unlock()
 	for {
 		sealed, err := l.sealOpen(false)
@@ -276,22 +330,29 @@ func (l *Log) fill(ctx context.Context) {
 
 // wake is called under l.mu when an event joined.
 func (l *Log) wake(full bool) {
-	signal := func(c chan struct{}) {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
 	signal(l.opened)
 	if full {
 		signal(l.full)
 	}
 }
 
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 func (l *Log) now() time.Time { return l.cfg.Now() }
 
-// Published is the newest published checkpoint as a signed note.
-func (l *Log) Published() []byte { return l.published.Load().note }
+// Published is the newest published checkpoint as a signed note; nil while the
+// first one since Open waits for its cosigners.
+func (l *Log) Published() []byte {
+	if s := l.published.Load(); s != nil {
+		return s.note
+	}
+	return nil
+}
 
 // Waiting is the number of events that wait for their epoch.
 func (l *Log) Waiting() int {

@@ -42,9 +42,13 @@ func (l *Log) Entries(n uint64, width int) ([]byte, error) {
 	return data, nil
 }
 
-// Position is how far the public log is: leaves signed, and the newest epoch.
+// Position is how far the public log is: leaves published, and the newest
+// epoch; zeros before the first checkpoint is published.
 func (l *Log) Position() (size, epoch uint64) {
 	s := l.published.Load()
+	if s == nil {
+		return 0, 0
+	}
 	return s.tree.size, s.epoch.Epoch
 }
 

@@ -94,6 +94,10 @@ func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 		l.failAll(batch, err)
 		return false, err
 	}
+	if err := l.offer(); err != nil {
+		l.failAll(batch, err)
+		return false, err
+	}
 	l.settle(batch)
 	return true, nil
 }
@@ -169,10 +173,7 @@ func (l *Log) seal(first [][]byte, batch []*ticket) error {
 	}
 	// A crash from here to the signed head: Open finds the store one epoch
 	// ahead and signs the same bytes.
-	if err := l.sign(); err != nil {
-		return err
-	}
-	return l.publish()
+	return l.sign()
 }
 
 // readBack recomputes from the store's bytes what is about to be signed: a bit
@@ -215,26 +216,19 @@ func (l *Log) sign() error {
 	if err != nil {
 		return fmt.Errorf("computing the root: %w", err)
 	}
-	note := l.cfg.Signer.Sign(checkpoint.Checkpoint{Origin: l.cfg.Origin, Size: q.state.Size, Root: name.TreeRoot(root)})
+	c := checkpoint.Checkpoint{Origin: l.cfg.Origin, Size: q.state.Size, Root: name.TreeRoot(root)}
+	note := l.cfg.Signer.Sign(c)
+	if l.cfg.MLDSA != nil {
+		note = checkpoint.Append(note, l.cfg.MLDSA.Cosign(c.Text(), 0)) // time 0, for none: the same bytes when it is signed again
+	}
 	if err := l.cfg.Head.Store(note); err != nil {
 		return err
 	}
-	l.signed.Store(&snapshot{tree: q.tree, prefixes: q.prefixes, note: note, epoch: q.epoch})
+	l.signed.Store(&snapshot{tree: q.tree, prefixes: q.prefixes, text: c.Text(), note: note, epoch: q.epoch})
 	return nil
 }
 
-// publish lets lookups see the signed tree. The note is kept first, so that
-// the receipts of this epoch's events are the same for ever.
-func (l *Log) publish() error {
-	s := l.signed.Load()
-	if err := l.cfg.Store.PutNote(s.tree.size, s.note); err != nil {
-		return fmt.Errorf("keeping the published checkpoint: %w", err)
-	}
-	l.published.Store(s)
-	return nil
-}
-
-// settle tells the submitters of a published epoch.
+// settle tells the submitters of a signed epoch.
 func (l *Log) settle(batch []*ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -264,7 +258,7 @@ func (l *Log) failAll(batch []*ticket, err error) {
 // refuseAll ends the taking of events.
 func (l *Log) refuseAll(err error) {
 	l.mu.Lock()
-	l.stopped = err
+	l.stopped = or(l.stopped, err)
 	l.mu.Unlock()
 	l.failAll(nil, err)
 }

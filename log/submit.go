@@ -27,7 +27,7 @@ type ticket struct {
 	after   *store.Account // the account after it
 	live    []uint32
 
-	done     chan struct{} // closed when position or err is set
+	done     chan struct{} // closed when it is signed at position, or err is set
 	position uint64
 	err      error
 }
@@ -234,7 +234,7 @@ func (l *Log) headBody(id name.AccountID, at *store.Account) ([]byte, error) {
 	return e.Body, nil
 }
 
-// await blocks until the event's epoch is published. A caller that goes away
+// await blocks until the event is published. A caller that goes away
 // takes nothing back: the event stays on its way.
 func (l *Log) await(ctx context.Context, s *submission, receipts bool) {
 	if t := s.wait; t != nil {
@@ -244,6 +244,9 @@ func (l *Log) await(ctx context.Context, s *submission, receipts bool) {
 		case <-ctx.Done():
 			s.outcome.Err = fmt.Errorf("waiting for the epoch: %w", ctx.Err())
 		}
+	}
+	if !s.settled() {
+		s.outcome.Err = l.awaitPublished(ctx, s.outcome.Position)
 	}
 	if receipts && !s.settled() {
 		s.outcome.Receipt, s.outcome.Err = l.receipt(s.event.Account, s.event.Seq)

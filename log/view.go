@@ -20,7 +20,11 @@ func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := answer.Assemble(&view{Log: l, snapshot: l.published.Load()}, r)
+	s := l.published.Load()
+	if s == nil {
+		return nil, fmt.Errorf("%w: it waits for its cosigners, and has published nothing yet", answer.ErrBehind)
+	}
+	a, err := answer.Assemble(&view{Log: l, snapshot: s}, r)
 	if err != nil {
 		return nil, err
 	}

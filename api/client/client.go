@@ -39,10 +39,9 @@ type Client struct {
 
 // New makes a client; it connects to nothing yet.
 func New(cfg Config) (*Client, error) {
-	u, err := url.Parse(cfg.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
-		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return nil, fmt.Errorf("log URL %q: want the log's base URL, such as http://127.0.0.1:8650", cfg.URL)
+	base, err := parseBase(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("log URL %q: %w, such as http://127.0.0.1:8650", cfg.URL, err)
 	}
 	own := http.Client{Timeout: timeout}
 	if cfg.HTTP != nil {
@@ -50,9 +49,19 @@ func New(cfg Config) (*Client, error) {
 	}
 	own.CheckRedirect = refuseRedirect
 	own.Transport = &transport{next: own.Transport, userAgent: cfg.UserAgent}
-	c := &Client{base: strings.TrimRight(cfg.URL, "/"), http: &own}
+	c := &Client{base: base, http: &own}
 	c.account = musterv1connect.NewMusterServiceClient(c.http, c.base, connect.WithReadMaxBytes(musterv1.MaxResponse))
 	return c, nil
+}
+
+// parseBase checks a base URL, and gives it without a slash at its end.
+func parseBase(base string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return "", errors.New("want a base URL")
+	}
+	return strings.TrimRight(base, "/"), nil
 }
 
 // transport names the caller, and marks the errors that mean that no answer

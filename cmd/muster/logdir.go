@@ -22,6 +22,8 @@ import (
 //	log.key      the log's signing key, in the form of golang.org/x/mod/sumdb/note
 //	vrf.key      the VRF key's seed, hex
 //	log.vkey     the verifier key, for everybody
+//	log-mldsa.key, log-mldsa.vkey
+//	             a second signing key, ML-DSA-44, if wanted: seed in hex, verifier key
 //	policy       a trust policy for clients: this log and no cosigner
 //	signed-head  the newest checkpoint that was signed (better on another disk: a link will do)
 //	store/       the embedded store
@@ -80,30 +82,38 @@ func (d logDir) create(origin name.Origin) error {
 	return log.Create(log.Config{Origin: origin, Signer: signer, VRF: vrf.NewPrivateKey(vrfSeed), Store: s, Head: log.HeadFile(d.path("signed-head"))})
 }
 
-// open reads the keys and opens the store; the caller completes the Config.
-func (d logDir) open() (log.Config, *pebble.Store, error) {
-	var cfg log.Config
+// signer reads the log's signing key.
+func (d logDir) signer() (*checkpoint.Signer, error) {
 	if ok, err := d.exists(); err != nil || !ok {
-		return cfg, nil, errors.Join(err, fmt.Errorf("%s has no log: make one with `muster init --dir %s --origin ORIGIN`, or add --init --origin ORIGIN here", d, d))
+		return nil, errors.Join(err, fmt.Errorf("%s has no log: make one with `muster init --dir %s --origin ORIGIN`, or add --init --origin ORIGIN here", d, d))
 	}
 	text, err := readSecret(d.path("log.key"))
 	if err != nil {
-		return cfg, nil, err
+		return nil, err
 	}
-	if cfg.Signer, err = checkpoint.ParseSigner(text); err != nil {
-		return cfg, nil, fmt.Errorf("%s: %w", d.path("log.key"), err)
+	s, err := checkpoint.ParseSigner(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.path("log.key"), err)
+	}
+	return s, nil
+}
+
+// open reads the keys and opens the store; the caller completes the Config.
+func (d logDir) open() (cfg log.Config, _ *pebble.Store, err error) {
+	if cfg.Signer, err = d.signer(); err != nil {
+		return cfg, nil, err
 	}
 	if cfg.Origin, err = name.ParseOrigin(cfg.Signer.Key().Name); err != nil {
 		return cfg, nil, fmt.Errorf("%s: %w", d.path("log.key"), err)
 	}
-	if text, err = readSecret(d.path("vrf.key")); err != nil {
+	seed, err := readSeed(d.path("vrf.key"))
+	if err != nil {
 		return cfg, nil, err
 	}
-	seed, err := hex.DecodeString(text)
-	if err != nil || len(seed) != 32 {
-		return cfg, nil, fmt.Errorf("%s: want 64 hex digits", d.path("vrf.key"))
+	cfg.VRF = vrf.NewPrivateKey(seed)
+	if cfg.MLDSA, err = d.openMLDSA(cfg.Origin); err != nil {
+		return cfg, nil, err
 	}
-	cfg.VRF = vrf.NewPrivateKey([32]byte(seed))
 	cfg.Head = log.HeadFile(d.path("signed-head"))
 	s, err := pebble.Open(d.storeConfig())
 	if err != nil {
@@ -111,6 +121,52 @@ func (d logDir) open() (log.Config, *pebble.Store, error) {
 	}
 	cfg.Store = s
 	return cfg, s, nil
+}
+
+// createMLDSA makes the second signing key of a log that has none. The key
+// itself is written last: before, the log signs without it.
+func (d logDir) createMLDSA(origin name.Origin) error {
+	if _, err := os.Lstat(d.path("log-mldsa.key")); err == nil {
+		return fmt.Errorf("%s has an ML-DSA-44 key already: it stays", d)
+	}
+	seed := newSeed()
+	key, err := checkpoint.NewCosigner(checkpoint.MLDSA44, string(origin), seed)
+	if err != nil {
+		return err
+	}
+	// One may be left of an attempt that ended here.
+	if err := durable.Remove(d.path("log-mldsa.vkey")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := durable.Create(d.path("log-mldsa.vkey"), []byte(key.Key().String()+"\n"), 0o644); err != nil {
+		return err
+	}
+	return durable.Create(d.path("log-mldsa.key"), []byte(hex.EncodeToString(seed[:])+"\n"), 0o600)
+}
+
+// openMLDSA reads the second signing key; nil if there is none.
+func (d logDir) openMLDSA(origin name.Origin) (*checkpoint.Cosigner, error) {
+	seed, err := readSeed(d.path("log-mldsa.key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return checkpoint.NewCosigner(checkpoint.MLDSA44, string(origin), seed)
+}
+
+// readSeed reads a secret of 32 bytes in hex.
+func readSeed(path string) (seed [32]byte, err error) {
+	text, err := readSecret(path)
+	if err != nil {
+		return seed, err
+	}
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(seed) {
+		return seed, fmt.Errorf("%s: want 64 hex digits", path)
+	}
+	return [32]byte(b), nil
 }
 
 // readSecret refuses a secret that others on this machine could read.

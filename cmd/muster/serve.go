@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/musterlog/muster/api/client"
 	"github.com/musterlog/muster/api/server"
 	"github.com/musterlog/muster/log"
 	"github.com/musterlog/muster/log/name"
@@ -17,7 +18,7 @@ import (
 
 type serveFlags struct {
 	dir, origin, listen string
-	init                bool
+	init, cosigned      bool
 	epoch, heartbeat    time.Duration
 }
 
@@ -28,11 +29,9 @@ func serveCommand(g *globals) *cobra.Command {
 		Short: "Run the log",
 		Args:  takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// In the environment it is for clients. Here it would be read as a
-			// promise to wait for cosigners, which this version cannot keep.
-			if cmd.Flags().Changed("policy") {
-				return usage("serve does not ask cosigners yet: leave --policy out; every checkpoint is published with the log's signature alone")
-			}
+			// In the environment it is for clients: what they trust is not what
+			// this log waits for.
+			f.cosigned = cmd.Flags().Changed("policy")
 			return g.serve(cmd.Context(), f)
 		},
 	}
@@ -82,6 +81,11 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 		return usage("%s holds log %s, not %s: choose another --dir for another log", f.dir, cfg.Origin, f.origin)
 	}
 	cfg.Epoch, cfg.Heartbeat = f.epoch, f.heartbeat
+	if f.cosigned {
+		if err := g.addCosigners(&cfg); err != nil {
+			return err
+		}
+	}
 	l, err := log.Open(cfg)
 	if err != nil {
 		return fmt.Errorf("opening the log in %s: %w", f.dir, err)
@@ -95,8 +99,34 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 		return fmt.Errorf("%w: is another log serving there? choose another --listen", err)
 	}
 	g.say("everyone who reaches this address may do everything: submit, remove devices, erase")
+	if l.Published() == nil {
+		g.say("waiting for cosigners: nothing is published before the quorum of %s is met; tiles and entries are served", g.policy)
+	}
 	g.say("serving %s on http://%s", cfg.Origin, listener.Addr())
 	return g.runLog(ctx, l, server.Server(handler), listener)
+}
+
+// addCosigners reads whose cosignatures a checkpoint needs, and where to ask.
+func (g *globals) addCosigners(cfg *log.Config) error {
+	policy, err := g.loadPolicy()
+	if err != nil {
+		return err
+	}
+	var urls []string
+	for _, w := range policy.Witnesses {
+		if w.URL != "" {
+			urls = append(urls, w.URL)
+		}
+	}
+	cosigners, err := client.NewCosigners("muster/"+version(), urls...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", g.policy, err)
+	}
+	cfg.Policy, cfg.Cosigners = policy, make(map[string]log.Cosigner)
+	for u, c := range cosigners {
+		cfg.Cosigners[u] = c
+	}
+	return nil
 }
 
 func (g *globals) prepare(f *serveFlags) error {

@@ -48,9 +48,9 @@ func (p *Policy) Verify(n *Note, now time.Time, maxAge time.Duration) (*Verdict,
 	if err != nil {
 		return nil, fmt.Errorf("verifying checkpoint: %w", err)
 	}
-	if !p.met(timely) {
+	if !p.Met(timely) {
 		err := fmt.Errorf("%w: %d of %d known cosigners signed, the quorum is %q", ErrQuorum, len(all), len(p.Witnesses), p.Quorum)
-		if p.met(all) {
+		if p.Met(all) {
 			err = fmt.Errorf("%w: %d of %d lie in the %v before this clock (%s); is the clock right?", ErrStale, len(timely), len(all), maxAge, now.UTC().Format(time.RFC3339))
 		}
 		return nil, fmt.Errorf("verifying checkpoint: %w", err)
@@ -92,7 +92,6 @@ func (p *Policy) verifyLog(n *Note) error {
 // names of the witnesses whose time is in bounds, and of all.
 func (p *Policy) cosigners(n *Note, now time.Time, maxAge time.Duration) (timely, all map[string]bool, err error) {
 	timely, all = make(map[string]bool), make(map[string]bool)
-	oldest, newest := bounds(now, maxAge)
 	for _, w := range p.Witnesses {
 		for _, l := range n.Lines {
 			if !w.Key.Made(l) {
@@ -103,7 +102,7 @@ func (p *Policy) cosigners(n *Note, now time.Time, maxAge time.Duration) (timely
 				return nil, nil, fmt.Errorf("%w: the line by witness %q: %w", ErrQuorum, w.Name, err)
 			}
 			all[w.Name] = true
-			if int64(at) >= oldest && int64(at) <= newest {
+			if Timely(at, now, maxAge) {
 				timely[w.Name] = true
 			}
 		}
@@ -111,21 +110,26 @@ func (p *Policy) cosigners(n *Note, now time.Time, maxAge time.Duration) (timely
 	return timely, all, nil
 }
 
-// bounds gives the first and the last whole second in [now − maxAge, now + 300 s].
+// Timely says whether a cosignature's time, as Key.Verify gives it, lies in
+// [now − maxAge, now + 300 s].
 // Seconds are compared as numbers: time.Unix of a far second wraps around, and
 // what lies in the far future would pass for the past.
-func bounds(now time.Time, maxAge time.Duration) (oldest, newest int64) {
+func Timely(at uint64, now time.Time, maxAge time.Duration) bool {
 	from := now.Add(-maxAge)
-	oldest = from.Unix()
+	oldest := from.Unix()
 	if from.Nanosecond() > 0 {
 		oldest++
 	}
-	return oldest, now.Add(maxAhead).Unix()
+	return int64(at) >= oldest && int64(at) <= now.Add(maxAhead).Unix()
 }
 
-// met says whether these witnesses meet the quorum. One pass is enough, since
-// the members of a group stand before it.
-func (p *Policy) met(signed map[string]bool) bool {
+// NeedsCosigners says whether a checkpoint needs more than the log's signature.
+func (p *Policy) NeedsCosigners() bool { return p.Quorum != quorumNone }
+
+// Met says whether cosignatures by these witnesses, by their names in the
+// policy, meet the quorum. One pass is enough, since the members of a group
+// stand before it.
+func (p *Policy) Met(signed map[string]bool) bool {
 	if p.Quorum == quorumNone {
 		return true
 	}
@@ -163,7 +167,7 @@ func (p *Policy) Trust() Trust {
 			others[w.Name] = true
 		}
 	}
-	if p.met(others) {
+	if p.Met(others) {
 		return Unaudited
 	}
 	return Audited

@@ -70,7 +70,7 @@ type Batch struct {
 	Prefix   []prefix.Leaf // the prefix tree's new leaves, one an event
 	Accounts []*Account    // the newest state of each account touched
 	Tiles    []Tile        // hash tiles that became full
-	Erase    []Erasure     // contents to delete: of erasures that were published before this batch
+	Erase    []Erasure     // contents to delete: of erasures that were signed before this batch
 }
 
 // Erasure orders the content of an account's events before seq Before to be

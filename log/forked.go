@@ -1,0 +1,65 @@
+package log
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/log/name"
+)
+
+// Forked ends a log: a checkpoint that its own key signed does not belong to
+// its store. Signing on would make the fork public (protocol section 8.2).
+type Forked struct {
+	Why      string
+	Note     []byte         // the signed checkpoint that contradicts the store
+	Evidence *evidence.File // E1, if the store's own signed checkpoint has the same size; else nil
+}
+
+func (f *Forked) Error() string { return f.Why }
+
+// judge looks for the proof behind a cosigner's claim to have another
+// checkpoint than ours. It gives a *Forked if there is one. A bare claim
+// proves nothing: anybody can name a number, and a log that believed it could
+// be stopped by one bad cosigner. Then the claim is an error like another.
+func (l *Log) judge(ctx context.Context, c *cosigner, claim error) error {
+	raw, err := c.Checkpoint(ctx, l.cfg.Origin)
+	if err != nil {
+		return fmt.Errorf("%w, but does not show it: %w", claim, err)
+	}
+	note, err := checkpoint.Parse(raw)
+	if err == nil {
+		err = l.signedByUs(note)
+	}
+	if err != nil {
+		return fmt.Errorf("%w, but what it shows is not signed by this log: %w", claim, err)
+	}
+	s := l.signed.Load()
+	if note.Size > s.tree.size {
+		return &Forked{Note: raw, Why: fmt.Sprintf("%s shows a checkpoint of size %d with this log's signature, but this store was signed up to %d only: "+
+			"it is an old backup, or another server runs with this log's key. Stop the other server, or bring back the newest copy of the store; nothing is signed with this one", c, note.Size, s.tree.size)}
+	}
+	root, err := answer.Range(0, note.Size, s.tree.reader(l.cfg.Store))
+	if err != nil {
+		return fmt.Errorf("computing the root at size %d: %w", note.Size, err)
+	}
+	if note.Root == name.TreeRoot(root) {
+		return claim // it is one of ours
+	}
+	f := &Forked{Note: raw, Why: fmt.Sprintf("%s shows a checkpoint of size %d with this log's signature and root %s, but this store has root %s there: "+
+		"two servers ran with this log's key, or the store was changed. Nothing more is signed; keep both stores, since who sees both checkpoints holds proof of a fork", c, note.Size, note.Root, name.TreeRoot(root))}
+	if note.Size == s.tree.size {
+		f.Evidence = &evidence.File{Kind: evidence.E1, Origin: l.cfg.Origin, Lines: []evidence.Line{evidence.Note(raw), evidence.Note(s.note)}}
+	}
+	return f
+}
+
+// signedByUs says whether a note is this log's, with a valid signature by its
+// key. Other lines may stand beside it.
+func (l *Log) signedByUs(note *checkpoint.Note) error {
+	policy := checkpoint.Policy{Log: l.cfg.Signer.Key(), Quorum: "none"}
+	_, err := policy.Verify(note, l.now(), maxCosignatureAge)
+	return err
+}

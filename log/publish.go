@@ -1,0 +1,181 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/store"
+)
+
+// cosigned says whether a checkpoint needs more than the log's own signature.
+func (c *Config) cosigned() bool { return c.Policy != nil && c.Policy.NeedsCosigners() }
+
+// checkPolicy refuses a policy that this log can never meet.
+func (c *Config) checkPolicy() error {
+	if c.Policy == nil {
+		return nil
+	}
+	if want, got := c.Signer.Key().String(), c.Policy.Log.String(); want != got {
+		return fmt.Errorf("the policy is of log %s, this log is %s: give it a policy with this log's key", got, want)
+	}
+	if !c.cosigned() {
+		return nil
+	}
+	reached := make(map[string]bool)
+	var missing []string
+	for _, w := range c.Policy.Witnesses {
+		if w.URL != "" && c.Cosigners[w.URL] != nil {
+			reached[w.Name] = true
+		} else {
+			missing = append(missing, w.Name)
+		}
+	}
+	if !c.Policy.Met(reached) {
+		return fmt.Errorf("the policy's quorum %q cannot be met: no URL to ask %s: add one at the end of each witness line", c.Policy.Quorum, strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// runCosigned is the publisher beside the sequencer.
+func (l *Log) runCosigned(ctx context.Context) error {
+	sequencing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	publishing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	published := make(chan error, 1)
+	go func() {
+		err := newPublisher(l).run(publishing)
+		if err != nil {
+			l.refuseAll(err) // before the sequencer drains: nothing may be signed any more
+			cancel()
+			stop()
+		}
+		published <- err
+	}()
+
+	var err error
+	select {
+	case <-l.confirmed:
+		if err = l.sequence(sequencing, l.firstHeartbeat()); err == nil {
+			l.publishLast(publishing)
+		}
+	case <-sequencing.Done():
+		l.refuseAll(ErrStopped)
+	}
+	stop()
+	return errors.Join(err, <-published)
+}
+
+// firstHeartbeat is at once if clients would not take what is published: it is
+// old, or was published under another policy.
+func (l *Log) firstHeartbeat() time.Duration {
+	if s := l.published.Load(); s == nil || !l.meets(s.note, l.cfg.Heartbeat) {
+		return 0
+	}
+	return l.cfg.Heartbeat
+}
+
+// publishLast gives the last checkpoint of a log that ends its chance.
+func (l *Log) publishLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	l.awaitPublished(ctx, l.signed.Load().tree.size-1)
+}
+
+// meets says whether a note has the policy's quorum, of at most this age.
+func (l *Log) meets(raw []byte, age time.Duration) bool {
+	note, err := checkpoint.Parse(raw)
+	if err == nil {
+		_, err = l.cfg.Policy.Verify(note, l.now(), age)
+	}
+	return err == nil
+}
+
+// offer brings a signed snapshot on its way: to the publisher, or out.
+func (l *Log) offer() error {
+	if l.cfg.cosigned() {
+		signal(l.offered)
+		return nil
+	}
+	s := l.signed.Load()
+	return l.publish(s, s.note)
+}
+
+// publish lets lookups see a signed tree. The note is kept first, so that the
+// receipts of its events are the same for ever.
+func (l *Log) publish(s *snapshot, note []byte) error {
+	if err := l.cfg.Store.PutNote(s.tree.size, note); err != nil {
+		return fmt.Errorf("keeping the published checkpoint: %w", err)
+	}
+	l.show(s, note)
+	return nil
+}
+
+func (l *Log) show(s *snapshot, note []byte) {
+	shown := *s
+	shown.note = note
+	l.published.Store(&shown)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.news)
+	l.news = make(chan struct{})
+}
+
+// republish shows at Open what an earlier process published of this size, in
+// the same bytes. What it did not get to is published if nobody has to cosign it.
+func (l *Log) republish() error {
+	s := l.signed.Load()
+	raw, _, err := l.cfg.Store.NoteAbove(s.tree.size - 1)
+	if errors.Is(err, store.ErrNotFound) {
+		if l.cfg.cosigned() {
+			return nil
+		}
+		return l.publish(s, s.note)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the published checkpoint: %w", err)
+	}
+	note, err := checkpoint.Parse(raw)
+	if err != nil || note.Text != s.text {
+		return fmt.Errorf("the store published another checkpoint than the one of its %d leaves: it was changed, and nothing is signed with it", s.tree.size)
+	}
+	l.kept = s.tree.size
+	if !l.cfg.cosigned() || l.meets(raw, math.MaxInt64) {
+		l.show(s, raw)
+	}
+	return nil
+}
+
+// awaitPublished blocks until the leaf at a position is published.
+func (l *Log) awaitPublished(ctx context.Context, position uint64) error {
+	for {
+		l.mu.Lock()
+		news, ended := l.news, l.ended
+		l.mu.Unlock()
+		if s := l.published.Load(); s != nil && position < s.tree.size {
+			return nil
+		}
+		if ended != nil {
+			return ended
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return fmt.Errorf("the event is stored and waits for the log's cosigners: send it again: %w", ctx.Err())
+		}
+	}
+}
+
+// end lets those go who still wait for a publication.
+func (l *Log) end(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = or(err, ErrStopped)
+	close(l.news)
+	l.news = make(chan struct{})
+}

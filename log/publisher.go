@@ -1,0 +1,197 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/musterlog/muster/log/checkpoint"
+)
+
+// publisher stands between signature and publication: it asks the policy's
+// cosigners, all at once, and publishes a checkpoint when the quorum is met
+// and not before. Epochs are sealed meanwhile; it takes the newest when it is
+// free. One goroutine in run has all of its state.
+type publisher struct {
+	*Log
+	cosigners []*cosigner
+
+	current *snapshot // being cosigned; nil between rounds
+	lines   map[*cosigner][]checkpoint.Line
+	done    uint64 // size of the newest snapshot that met the quorum
+	waiting bool   // a round ended without a quorum, and that was said
+
+	answers chan cosigned
+	asking  sync.WaitGroup
+}
+
+// cosigned is what became of one question.
+type cosigned struct {
+	by    *cosigner
+	of    *snapshot
+	lines []checkpoint.Line
+	err   error
+}
+
+func newPublisher(l *Log) *publisher {
+	p := &publisher{Log: l, cosigners: l.cfg.cosigners()}
+	p.answers = make(chan cosigned, len(p.cosigners)) // each has one question at most: nobody ever blocks here
+	return p
+}
+
+// run works until ctx ends, and returns when no request is on its way any
+// more. An error says that the log must not go on.
+func (p *publisher) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer p.asking.Wait()
+	defer cancel()
+	round := time.NewTimer(0)
+	defer round.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-round.C:
+			p.reportWaiting()
+			p.begin(ctx)
+			round.Reset(p.cfg.CosignTimeout)
+		case <-p.offered:
+			if p.current == nil {
+				p.begin(ctx)
+				round.Reset(p.cfg.CosignTimeout)
+			}
+		case a := <-p.answers:
+			published, err := p.take(ctx, a)
+			if err != nil {
+				return err
+			}
+			if published && p.begin(ctx) {
+				round.Reset(p.cfg.CosignTimeout)
+			}
+		}
+	}
+}
+
+// begin turns to the newest signed snapshot, unless it is done, and asks every
+// cosigner that is free.
+func (p *publisher) begin(ctx context.Context) bool {
+	p.current = p.signed.Load()
+	if p.current.tree.size == p.done {
+		p.current = nil
+		return false
+	}
+	p.lines = make(map[*cosigner][]checkpoint.Line)
+	for _, c := range p.cosigners {
+		p.ask(ctx, c)
+	}
+	return true
+}
+
+// ask starts one question. It ends with its time-out, whatever the cosigner
+// does, and no second one starts before.
+func (p *publisher) ask(ctx context.Context, c *cosigner) {
+	if c.busy {
+		return
+	}
+	c.busy = true
+	of := p.current
+	p.asking.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, p.cfg.CosignTimeout)
+		defer cancel()
+		lines, err := c.ask(ctx, p.Log, of)
+		p.answers <- cosigned{c, of, lines, err}
+	})
+}
+
+// take uses an answer. Those that come after their checkpoint was published,
+// or given up for a newer one, only show that the cosigner is alive.
+func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err error) {
+	a.by.busy = false
+	var forked *Forked
+	if errors.As(a.err, &forked) {
+		return false, forked
+	}
+	if ctx.Err() == nil {
+		p.report(a)
+	}
+	if p.current == nil {
+		return false, nil
+	}
+	if a.of != p.current {
+		p.ask(ctx, a.by)
+		return false, nil
+	}
+	p.lines[a.by] = a.lines
+	note, ok := p.met()
+	if !ok {
+		return false, nil
+	}
+	if p.waiting {
+		p.waiting = false
+		p.cfg.Logger.Info("the cosigners are back", "size", p.current.tree.size)
+	}
+	// A size that was published before this process began keeps its bytes.
+	if p.current.tree.size != p.kept {
+		if err := p.publish(p.current, note); err != nil {
+			return false, err
+		}
+	}
+	if p.done == 0 {
+		close(p.confirmed)
+	}
+	p.done = p.current.tree.size
+	return true, nil
+}
+
+// met assembles the checkpoint with what has come so far, in the policy's
+// order, and asks the policy. One function decides here and at clients.
+func (p *publisher) met() ([]byte, bool) {
+	raw := p.current.note
+	note, err := checkpoint.Parse(raw)
+	for _, c := range p.cosigners {
+		for _, line := range p.lines[c] {
+			longer := checkpoint.Append(raw, line)
+			if n, err := checkpoint.Parse(longer); err == nil { // else there is no room for it
+				raw, note = longer, n
+			}
+		}
+	}
+	if err == nil {
+		_, err = p.cfg.Policy.Verify(note, p.now(), maxCosignatureAge)
+	}
+	return raw, err == nil
+}
+
+// report says when a cosigner fails and when it is back: once, not each round.
+func (p *publisher) report(a cosigned) {
+	failing := a.err != nil
+	if failing == a.by.failing {
+		return
+	}
+	a.by.failing = failing
+	if failing {
+		p.cfg.Logger.Warn("a cosigner does not cosign", "cosigner", a.by.String(), "size", a.of.tree.size, "error", a.err)
+	} else {
+		p.cfg.Logger.Info("a cosigner cosigns again", "cosigner", a.by.String(), "size", a.of.tree.size)
+	}
+}
+
+// reportWaiting says once that a round was not enough.
+func (p *publisher) reportWaiting() {
+	if p.current == nil || p.waiting {
+		return
+	}
+	p.waiting = true
+	var missing []string
+	for _, c := range p.cosigners {
+		if len(p.lines[c]) == 0 {
+			missing = append(missing, c.String())
+		}
+	}
+	slices.Sort(missing)
+	p.cfg.Logger.Warn("the quorum is not met: events are stored and wait, nothing is published; start or reach the missing cosigners",
+		"size", p.current.tree.size, "quorum", p.cfg.Policy.Quorum, "missing", fmt.Sprint(missing))
+}
