@@ -75,6 +75,13 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
+	r := makeRig(t)
+	r.open()
+	return r
+}
+
+// makeRig is a rig whose log was made and not opened yet.
+func makeRig(t *testing.T) *rig {
 	r := &rig{t: t, disk: vfs.NewMem(), head: &memHead{}, now: time.UnixMilli(int64(start))}
 	signer, err := checkpoint.NewSigner(string(origin), liar.Seed("log"))
 	if err != nil {
@@ -98,7 +105,6 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	s.Close()
-	r.open()
 	t.Cleanup(func() { r.stop() })
 	return r
 }

@@ -135,7 +135,7 @@ func (d logDir) createMLDSA(origin name.Origin) error {
 		return err
 	}
 	// One may be left of an attempt that ended here.
-	if err := durable.Remove(d.path("log-mldsa.vkey")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Remove(d.path("log-mldsa.vkey")); err != nil {
 		return err
 	}
 	if err := durable.Create(d.path("log-mldsa.vkey"), []byte(key.Key().String()+"\n"), 0o644); err != nil {
