@@ -3,6 +3,7 @@ package log_test
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -68,7 +69,9 @@ type rig struct {
 	store  *failing
 	log    *log.Log
 	cancel context.CancelFunc
-	done   chan error
+
+	servers []*httptest.Server // of its cosigners
+	done    chan error
 
 	mu  sync.Mutex
 	now time.Time

@@ -48,6 +48,7 @@ func (r *rig) witness(name string, types ...checkpoint.KeyType) *witness {
 		w.keys = append(w.keys, cosigner(r.t, typ, name))
 	}
 	w.Server = httptest.NewServer(w)
+	r.servers = append(r.servers, w.Server)
 	r.t.Cleanup(w.Close)
 	return w
 }
