@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/name"
 )
 
@@ -31,14 +32,24 @@ const (
 	CheckRules        Check = "rules"         // an event breaks the account rules
 	CheckNewer        Check = "newer-client"  // an event or key of a kind that needs a newer client
 	CheckHistory      Check = "history"       // contradicts what this client accepted before
+	CheckTag          Check = "tag"           // what a contact has seen is not confirmed (section 10.3)
 )
 
 // Failure is a check that did not pass. Nothing of the answer may be used.
-// It convicts nobody: a proof that merely fails may be anybody's mistake.
+// It convicts nobody by itself: a proof that merely fails may be anybody's
+// mistake. Evidence does.
 type Failure struct {
 	Check   Check
 	Account *name.AccountID // nil when it concerns no single account
 	Err     error
+
+	// Evidence shows a stranger that the log lied; nil as a rule. Keep it.
+	Evidence *evidence.File
+	// Notes are two checkpoints that the log signed, of which this client could
+	// not see that one extends the other. Keep them, and publish them if the
+	// log does not explain itself: ProveFork makes evidence of them, if they
+	// contradict, once hashes of the larger one's tree are to be had.
+	Notes [][]byte
 }
 
 func (f *Failure) Error() string {

@@ -14,6 +14,10 @@ const (
 	// anyAge is older than any log: about 95 years.
 	anyAge = 50_000 * 24 * time.Hour
 
+	// TagPatience is how long a contact's message tag may wait for what would
+	// confirm it: a day forgives a phone without a network, no more.
+	TagPatience = 24 * time.Hour
+
 	// MostOpened is how many events a client asks for in one page: the most
 	// that a server gives.
 	MostOpened = 190

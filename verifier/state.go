@@ -40,6 +40,15 @@ type Account struct {
 
 const stateVersion = 1
 
+// checkpoint is what the state's note says; ParseState has read it before.
+func (s *State) checkpoint() (checkpoint.Checkpoint, error) {
+	note, err := checkpoint.Parse(s.Note)
+	if err != nil {
+		return checkpoint.Checkpoint{}, fmt.Errorf("%w: %w", errState, err)
+	}
+	return note.Checkpoint, nil
+}
+
 // Account finds an account; nil if nothing of it was accepted yet.
 func (s *State) Account(id name.AccountID) *Account {
 	if s == nil {

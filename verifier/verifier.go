@@ -11,6 +11,7 @@ import (
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
@@ -162,22 +163,40 @@ func (v *Verifier) checkExtends(p *page, state *State, a *answer.Answer) error {
 	if err != nil {
 		return &Failure{Check: CheckForm, Err: err}
 	}
+	// Both notes are signed by the log, and one of the answers may be a lie.
+	notes := [][]byte{state.Note, p.raw}
 	switch {
 	case p.note.Size < old.Size:
-		return fail(CheckRollback, "size %d, this client has seen %d: the server is behind, try again", p.note.Size, old.Size)
+		f := fail(CheckRollback, "size %d, this client has seen %d: the server is behind, try again", p.note.Size, old.Size)
+		f.Notes = notes
+		return f
 	case p.note.Size == old.Size && p.note.Root != old.Root:
-		return fail(CheckSplitView, "size %d has root %s, this client has seen root %s", p.note.Size, p.note.Root, old.Root)
+		f := fail(CheckSplitView, "size %d has root %s, this client has seen root %s", p.note.Size, p.note.Root, old.Root)
+		f.Evidence, f.Notes = v.forked(state.Note, p.raw), notes
+		return f
 	case p.note.Size > old.Size && state.Sealed:
-		return fail(CheckSealed, "the log was sealed at size %d and now has %d leaves", old.Size, p.note.Size)
+		f := fail(CheckSealed, "the log was sealed at size %d and now has %d leaves", old.Size, p.note.Size)
+		f.Notes = notes
+		return f
 	case p.note.Size == old.Size && len(a.Consistency) > 0:
 		return fail(CheckConsistency, "a proof between equal sizes")
 	case p.note.Size == old.Size:
 		return nil
 	}
 	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Size, p.note.Size, raw(a.Consistency), old.Root[:], p.note.Root[:]); err != nil {
-		return &Failure{Check: CheckConsistency, Err: err}
+		return &Failure{Check: CheckConsistency, Err: err, Notes: notes}
 	}
 	return nil
+}
+
+// forked is the evidence of two notes of one size; nil if there is none, as
+// from a state whose note was never signed.
+func (v *Verifier) forked(one, other []byte) *evidence.File {
+	file, err := ProveFork(v.Policy.Log, one, other, nil)
+	if err != nil {
+		return nil
+	}
+	return file
 }
 
 // raw is hashes as the proof library takes them.
