@@ -33,4 +33,8 @@ const (
 
 	// maxAhead is how far a cosigner's clock may be ahead of ours (section 6 step 1).
 	maxAhead = 300 * time.Second
+
+	// maxTolerance bounds Tolerates, which looks at every set of cosigners: a
+	// million sets take a tenth of a second, and policies count far fewer.
+	maxTolerance = 20
 )

@@ -153,14 +153,7 @@ func (p *Policy) Trust() Trust {
 	if p.Quorum == quorumNone {
 		return Unwitnessed
 	}
-	auditor := make(map[string]bool)
-	for i := len(p.Groups) - 1; i >= 0; i-- { // from the outer groups to the inner ones
-		if g := p.Groups[i]; g.Name == auditorsGroup || auditor[g.Name] {
-			for _, m := range g.Members {
-				auditor[m] = true
-			}
-		}
-	}
+	auditor := p.auditors()
 	others := make(map[string]bool)
 	for _, w := range p.Witnesses {
 		if !auditor[w.Name] {
@@ -171,4 +164,17 @@ func (p *Policy) Trust() Trust {
 		return Unaudited
 	}
 	return Audited
+}
+
+// auditors is all names in the group of that name, groups and witnesses.
+func (p *Policy) auditors() map[string]bool {
+	auditor := make(map[string]bool)
+	for i := len(p.Groups) - 1; i >= 0; i-- { // from the outer groups to the inner ones
+		if g := p.Groups[i]; g.Name == auditorsGroup || auditor[g.Name] {
+			for _, m := range g.Members {
+				auditor[m] = true
+			}
+		}
+	}
+	return auditor
 }
