@@ -224,7 +224,7 @@ func (s *account) find(seq uint32) int {
 // open checks every opening before it reads any event: bytes that nothing
 // commits to are not worth a look.
 func (s *account) open() error {
-	var opened []*answer.Version
+	var opened []int
 	for i := range s.said.Versions {
 		ver := &s.said.Versions[i]
 		if ver.Form != answer.Opened {
@@ -233,14 +233,15 @@ func (s *account) open() error {
 		if err := commitment.Verify(ver.Commitment, ver.Opening, s.said.ID.Label(), ver.Seq, ver.Event); err != nil {
 			return &Failure{Check: CheckOpening, Err: err}
 		}
-		opened = append(opened, ver)
+		opened = append(opened, i)
 	}
-	for _, ver := range opened {
+	for _, i := range opened {
+		ver := &s.said.Versions[i]
 		e, err := event.Parse(ver.Event)
 		if err != nil {
 			return rule(err)
 		}
-		s.events = append(s.events, Logged{Event: e, Position: ver.Position})
+		s.events = append(s.events, Logged{Event: e, Position: ver.Position, Index: s.indexes[i]})
 	}
 	return nil
 }

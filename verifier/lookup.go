@@ -187,7 +187,9 @@ func (l *Lookup) Result() (*Result, *State, error) {
 		Successor:  l.last.epoch.Successor,
 	}
 	for i := range l.asks {
-		r.Accounts = append(r.Accounts, l.asks[i].judge(l.base, l.work))
+		found := l.asks[i].judge(l.base, l.work)
+		found.Rungs = l.last.steps[i].rungs()
+		r.Accounts = append(r.Accounts, found)
 	}
 	return r, l.work, nil
 }

@@ -46,10 +46,12 @@ type Found struct {
 	Devices      []event.Device // companions, ascending key_index
 	ErasedBefore *uint32        // events before this seq are erased, as far as the answers told
 	Events       []Logged       // what the answers opened, ascending seq
+	Rungs        []Rung         // what the last answer proved present and absent: where this account's events can lie in the log
 }
 
 // Logged is one verified event of an account.
 type Logged struct {
 	*event.Event
-	Position uint64 // of its EVENT leaf
+	Position uint64     // of its EVENT leaf
+	Index    name.Index // of its EVENT leaf
 }

@@ -136,7 +136,7 @@ func (a *agent) show(d *device.Draft, s *device.Standing) error {
 			AccountID: p.Account.String(), Type: p.Type.String(), Seq: p.Seq, EventID: d.ID().String(),
 			KeyIndex: p.KeyIndex, Devices: []deviceJSON{},
 		}
-		if key := subject(&event.Event{Payload: p}); !key.IsZero() {
+		if key := p.About(); !key.IsZero() {
 			out.Key = key.String()
 		}
 		for _, dev := range s.Found().Devices {

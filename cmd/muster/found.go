@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
 )
@@ -89,34 +88,6 @@ func foundJSON(id name.Identifier, r *verifier.Result, f *verifier.Found) device
 		out.Devices = append(out.Devices, deviceJSON{d.KeyIndex, d.Key.String()})
 	}
 	return out
-}
-
-// subject is the key that an event is about.
-func subject(e *event.Event) event.Key {
-	switch e.Type {
-	case event.Register, event.Reregister:
-		return e.Primary
-	}
-	return e.Subject
-}
-
-// signers names who signed, by the role's meaning in this type of event.
-func signers(e *event.Event) []string {
-	if len(e.Signatures) == 0 {
-		return []string{"operator"}
-	}
-	names := []string{}
-	for _, s := range e.Signatures {
-		switch {
-		case s.Role == event.Primary:
-			names = append(names, "primary")
-		case e.Type == event.Reregister:
-			names = append(names, "previous-primary")
-		default:
-			names = append(names, "device")
-		}
-	}
-	return names
 }
 
 // vouch says in one line what a result rests on.

@@ -38,9 +38,9 @@ func historyJSON(id name.Identifier, r *verifier.Result) verifyJSON {
 	for _, e := range f.Events {
 		row := eventJSON{
 			Seq: e.Seq, Type: e.Type.String(), Generation: e.Generation, Position: e.Position,
-			TimeMs: e.TimeMs, KeyIndex: e.KeyIndex, Signers: signers(e.Event),
+			TimeMs: e.TimeMs, KeyIndex: e.KeyIndex, Signers: e.Signers(),
 		}
-		if key := subject(e.Event); !key.IsZero() {
+		if key := e.About(); !key.IsZero() {
 			row.Key = key.String()
 		}
 		out.Events = append(out.Events, row)
@@ -63,7 +63,7 @@ func (t *terminal) printTimeline(f *verifier.Found) {
 			t.print("  generation %d\n", generation)
 		}
 		t.print("  %4d  %s  %s  by %s, at position %d\n", e.Seq,
-			time.UnixMilli(int64(e.TimeMs)).UTC().Format("2006-01-02 15:04:05"), describe(e.Event), strings.Join(signers(e.Event), " and "), e.Position)
+			time.UnixMilli(int64(e.TimeMs)).UTC().Format("2006-01-02 15:04:05"), describe(e.Event), strings.Join(e.Signers(), " and "), e.Position)
 	}
 }
 
