@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	switch {
 	case !g.started || errors.As(err, new(usageError)):
 		return exitUsage
-	case errors.As(err, new(*verifier.Failure)):
+	case errors.As(err, new(*verifier.Failure)), errors.As(err, new(alarmed)):
 		return exitRefuse
 	}
 	return exitFailed
@@ -99,7 +99,7 @@ list they are given; owners see every event on their account.`,
 			root.AddCommand(c)
 		}
 	}
-	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g))
+	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), monitorCommand(g))
 	add("agent", registerCommand(g), linkCommand(g), unlinkCommand(g), confirmCommand(g), reregisterCommand(g))
 	add("operate", initCommand(g), serveCommand(g), submitCommand(g), operatorCommand(g))
 	root.AddCommand(versionCommand(g))

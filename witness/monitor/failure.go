@@ -1,0 +1,122 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/verifier"
+)
+
+// Checks beside the verifier's.
+const (
+	checkUnreachable = "unreachable" // no answer came
+	checkOther       = "error"       // this client could not judge the answer: see message
+)
+
+// source marks the errors that mean that no answer came.
+type source struct{ verifier.Source }
+
+type sourceError struct{ cause error }
+
+func (e *sourceError) Error() string { return e.cause.Error() }
+func (e *sourceError) Unwrap() error { return e.cause }
+
+func (s source) Lookup(ctx context.Context, request []byte) ([]byte, error) {
+	data, err := s.Source.Lookup(ctx, request)
+	if err != nil {
+		return nil, &sourceError{err}
+	}
+	return data, nil
+}
+
+// failed tells of what did not pass. A server that is behind or away is no
+// alarm until max age has passed without success (protocol section 6.4).
+func (m *Monitor) failed(account name.Identifier, w *watch, err error, o *Outcome) {
+	check, severity, outage := classify(err)
+	if check == checkUnreachable {
+		o.Unreachable = true
+	} else {
+		o.Failed = true
+	}
+	a := m.alert(account, Failed, severity)
+	a.Alarm, a.Check, a.Message = !outage, check, printable(err)
+	m.trouble(w, a)
+
+	since := m.cfg.Now().Sub(w.Verified)
+	if since >= m.maxAge() {
+		a := m.alert(account, Stalled, High)
+		a.Alarm, a.Check = true, check
+		a.Message = printable(fmt.Errorf("nothing could be verified since %s: %w", w.Verified.UTC().Format("2006-01-02 15:04:05"), err))
+		m.trouble(w, a)
+	}
+}
+
+func (m *Monitor) maxAge() time.Duration {
+	if m.cfg.Verifier.MaxAge > 0 {
+		return m.cfg.Verifier.MaxAge
+	}
+	return verifier.DefaultMaxAge
+}
+
+func classify(err error) (check string, severity Severity, outage bool) {
+	switch c := verifier.FailedCheck(err); c {
+	case "":
+		if errors.As(err, new(*sourceError)) {
+			return checkUnreachable, Low, true
+		}
+		return checkOther, High, false
+	case verifier.CheckRollback:
+		return string(c), Low, true
+	case verifier.CheckFreshness, verifier.CheckNewer:
+		return string(c), High, false // a stale tree is max age old already
+	default:
+		return string(c), Critical, false
+	}
+}
+
+// trouble queues an alert about a check when it begins to fail and each Repeat
+// while it does. A log that fails and recovers in turn, or fails in all ways by
+// turns, gets no more lines than that: noise must not hide another alert. When
+// the queue is full it is tried again in the next pass.
+func (m *Monitor) trouble(w *watch, a Alert) {
+	key := string(a.Kind) + " " + a.Check
+	if a.Kind == Stalled {
+		key = string(Stalled)
+	}
+	t, now := w.Troubles[key], m.cfg.Now().UTC()
+	if t != nil && now.Sub(t.Told) < m.cfg.Repeat && !now.Before(t.Told) || len(m.journal.Queue) >= maxQueue {
+		return
+	}
+	a.ID = id(a.AccountID, key, now.UnixNano())
+	m.journal.Queue = append(m.journal.Queue, queued{Alert: a})
+	w.Troubles[key], m.dirty = &trouble{Told: now, Open: true}, true
+}
+
+// recovered tells once of each failure that is over.
+func (m *Monitor) recovered(account name.Identifier, w *watch) {
+	now := m.cfg.Now().UTC()
+	for _, key := range slices.Sorted(maps.Keys(w.Troubles)) {
+		t := w.Troubles[key]
+		if t.Open && len(m.journal.Queue) < maxQueue {
+			a := m.alert(account, Recovered, Low)
+			_, a.Check, _ = strings.Cut(key, " ")
+			a.Message = "verified again"
+			a.ID = id(a.AccountID, Recovered, key, t.Told.UnixNano())
+			m.journal.Queue = append(m.journal.Queue, queued{Alert: a})
+			t.Open, m.dirty = false, true
+		}
+		if !t.Open && now.Sub(t.Told) >= m.cfg.Repeat {
+			delete(w.Troubles, key)
+			m.dirty = true
+		}
+	}
+	if now.Sub(w.Verified) >= verifiedGrain || now.Before(w.Verified) {
+		w.Verified, m.dirty = now, true
+	}
+}

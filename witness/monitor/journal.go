@@ -1,0 +1,117 @@
+package monitor
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/musterlog/muster/log/name"
+)
+
+// journal is all that a monitor must not forget, in one file, so that one
+// atomic write moves a cursor and queues what it passed.
+type journal struct {
+	Version  int                        `json:"version"`
+	Origin   name.Origin                `json:"origin"`
+	Accounts map[name.Identifier]*watch `json:"accounts"`
+	Queue    []queued                   `json:"queue"`
+}
+
+const journalVersion = 1
+
+// watch is one account's place.
+type watch struct {
+	Begun    bool                `json:"begun"`    // its history was verified once
+	Next     uint32              `json:"next"`     // seq of the first event that is neither told nor queued
+	Event    string              `json:"event"`    // event_id of the one before; empty: none
+	Verified time.Time           `json:"verified"` // the last time; or when the watch began
+	Troubles map[string]*trouble `json:"troubles"`
+}
+
+// trouble is one check that does not pass, of one account.
+type trouble struct {
+	Told time.Time `json:"told"` // the last alert
+	Open bool      `json:"open"` // no recovery was told since
+}
+
+// queued is an alert on its way.
+type queued struct {
+	Alert   Alert `json:"alert"`
+	Printed bool  `json:"printed"`
+}
+
+// readJournal reads the file, or begins a new one if there is none. A damaged
+// one is an error: to begin anew would tell everything once more, and forget
+// the alerts that nobody was told.
+func readJournal(path string, origin name.Origin) (*journal, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &journal{Version: journalVersion, Origin: origin, Accounts: map[name.Identifier]*watch{}}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the monitor's journal: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxJournal+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the monitor's journal: %w", err)
+	}
+	j := new(journal)
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err = d.Decode(j); err == nil {
+		err = j.check(len(data))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the monitor's journal %s is damaged: %w: restore it; moving it away tells everything once more, and forgets alerts that still wait", path, err)
+	}
+	if j.Origin != origin {
+		return nil, fmt.Errorf("the monitor's journal %s is of log %s, not %s: choose another --dir for another log", path, j.Origin, origin)
+	}
+	return j, nil
+}
+
+func (j *journal) check(size int) error {
+	if size > maxJournal {
+		return fmt.Errorf("over %d bytes", maxJournal)
+	}
+	if j.Version != journalVersion {
+		return fmt.Errorf("version %d, want %d", j.Version, journalVersion)
+	}
+	if j.Accounts == nil {
+		return errors.New("no accounts")
+	}
+	for _, w := range j.Accounts {
+		if w == nil || w.Troubles == nil {
+			return errors.New("an account without content")
+		}
+		for _, t := range w.Troubles {
+			if t == nil {
+				return errors.New("a trouble without content")
+			}
+		}
+	}
+	return nil
+}
+
+// save makes the journal durable. Nothing is told before it returned: what a
+// crash undoes was told to nobody, and is found again.
+func (m *Monitor) save() error {
+	if !m.dirty {
+		return nil
+	}
+	data, err := json.Marshal(m.journal)
+	if err != nil {
+		return err
+	}
+	if err := m.replace(m.path("journal.json"), data); err != nil {
+		return fmt.Errorf("writing the monitor's journal: %w: nothing is told before it is written; is the disk full?", err)
+	}
+	m.dirty = false
+	return nil
+}
