@@ -95,6 +95,14 @@ func (w *world) open(phone *liar.Phone, seq uint32) evidence.Open {
 	return evidence.Open{Position: r.Position, Label: phone.Account().Label(), Seq: seq, Opening: r.Opening, Event: r.Event}
 }
 
+// readd links a device again whose key k the account had before.
+func (w *world) readd(k *event.PrivateKey) []byte {
+	p := w.alice.Draft(event.AddDevice)
+	p.KeyIndex, p.Subject = p.Seq, k.Public()
+	p.DevicesHash = event.DevicesHash(p.Log, p.Account, p.Generation, p.Primary, append(w.alice.At.Clone().Devices, event.Device{KeyIndex: p.Seq, Key: p.Subject}))
+	return liar.Sign(p, w.alice.Primary, k).Bytes()
+}
+
 // at is the root of the first n leaves.
 func at(l *liar.Log, n uint64) name.TreeRoot { return name.TreeRoot(must(answer.Range(0, n, l.Node))) }
 
@@ -425,11 +433,7 @@ func eventSamples() []convicts {
 	// The device of event 1 is removed and comes back with its old key.
 	again := func(w *world) [][]byte {
 		removed := w.alice.Remove(1)
-		p := w.alice.Draft(event.AddDevice)
-		k := w.alice.Companions[1]
-		p.KeyIndex, p.Subject = p.Seq, k.Public()
-		p.DevicesHash = event.DevicesHash(p.Log, p.Account, p.Generation, p.Primary, []event.Device{{KeyIndex: p.Seq, Key: p.Subject}})
-		return [][]byte{removed, liar.Sign(p, w.alice.Primary, k).Bytes()}
+		return [][]byte{removed, w.readd(w.alice.Companions[1])}
 	}
 	add("key introduced twice", "event 4, at position 10, introduces a key that event 1 introduced", 4, again, func(w *world) [][]byte { return [][]byte{w.alice.Remove(1), w.alice.Add()} })
 	add("key introduced twice in a row", "introduces a key that event 3 introduced", 2, func(w *world) [][]byte {
