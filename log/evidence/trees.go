@@ -69,7 +69,10 @@ func judgeFork(r *reader) (f finding, err error) {
 }
 
 func checkExtends(size uint64, root Root, b *checkpoint.Note, hashes Consistency) error {
-	return proof.VerifyConsistency(rfc6962.DefaultHasher, size, b.Size, raw(hashes), root[:], b.Root[:])
+	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, size, b.Size, raw(hashes), root[:], b.Root[:]); err != nil {
+		return fmt.Errorf("the consistency proof from size %d to %d does not hold", size, b.Size)
+	}
+	return nil
 }
 
 // judgeReplaced is E3: note, leaf, note, leaf. It reads no leaf, so it needs no

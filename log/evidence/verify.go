@@ -213,7 +213,7 @@ func (r *reader) included() (Leaf, error) {
 	}
 	hash := leaf.HashOf(l.Bytes)
 	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, l.Position, r.note.Size, hash[:], raw(l.Path), r.note.Root[:]); err != nil {
-		return l, fmt.Errorf("leaf %d: %w", l.Position, err)
+		return l, fmt.Errorf("the inclusion proof of leaf %d does not hold in the tree of size %d", l.Position, r.note.Size)
 	}
 	return l, nil
 }
