@@ -2,6 +2,7 @@ package evidence_test
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 
 	"github.com/musterlog/muster/log/answer"
@@ -116,8 +117,9 @@ type convicts struct {
 	says   string // of the statement
 }
 
-// samples is one file for every row of section 9.3.
-func samples() []convicts {
+// samples is one file for every row of section 9.3. They are made once, and not
+// changed.
+var samples = sync.OnceValue(func() []convicts {
 	var all []convicts
 	all = append(all, treeSamples()...)
 	all = append(all, mapSamples()...)
@@ -125,7 +127,7 @@ func samples() []convicts {
 	all = append(all, eventSamples()...)
 	all = append(all, promiseSamples()...)
 	return append(all, cosignerSamples(all)...)
-}
+})
 
 // forked is a world and one that went another way after epoch 1.
 func forked() (a, b *world) {
