@@ -92,6 +92,7 @@ list they are given; owners see every event on their account.`,
 		&cobra.Group{ID: "read", Title: "Verify:"},
 		&cobra.Group{ID: "agent", Title: "Be a device (a small agent for trying things out):"},
 		&cobra.Group{ID: "operate", Title: "Run a log:"},
+		&cobra.Group{ID: "honest", Title: "Keep a log honest:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
@@ -102,6 +103,7 @@ list they are given; owners see every event on their account.`,
 	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), monitorCommand(g))
 	add("agent", registerCommand(g), linkCommand(g), unlinkCommand(g), confirmCommand(g), reregisterCommand(g))
 	add("operate", initCommand(g), serveCommand(g), submitCommand(g), operatorCommand(g))
+	add("honest", witnessCommand(g))
 	root.AddCommand(versionCommand(g))
 	return root
 }

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/musterlog/muster/api/server"
+	"github.com/musterlog/muster/witness"
+)
+
+type witnessFlags struct {
+	dir, listen, logs, name string
+	init                    bool
+}
+
+func witnessCommand(g *globals) *cobra.Command {
+	f := new(witnessFlags)
+	c := &cobra.Command{
+		Use:   "witness --dir DIR --logs FILE",
+		Short: "Cosign logs as long as each only grows",
+		Long: `witness is a C2SP tlog-witness for any C2SP log. It cosigns a checkpoint if it
+extends all that it cosigned before, and never two histories of one log.
+
+It remembers that in DIR. Without its state it refuses to run: a witness that
+forgot would cosign whatever it is shown first. --init says that it is new.`,
+		Args: takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.witness(cmd.Context(), f) },
+	}
+	c.Flags().StringVar(&f.dir, "dir", "", "`DIR` of the witness")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8651", "`ADDRESS` to serve on")
+	c.Flags().StringVar(&f.logs, "logs", "", "`FILE` of the logs to cosign: lines \"log <vkey> [<url>]\", or a whole policy")
+	c.Flags().StringVar(&f.name, "name", "", "the key's `NAME` for ever, such as w1.example.net (default random)")
+	c.Flags().BoolVar(&f.init, "init", false, "begin without a state: make what is missing")
+	return c
+}
+
+func (g *globals) witness(ctx context.Context, f *witnessFlags) error {
+	if f.dir == "" || f.logs == "" {
+		return usage("witness needs --dir DIR, its folder, and --logs FILE, the logs to cosign")
+	}
+	text, err := os.ReadFile(f.logs)
+	if err != nil {
+		return fmt.Errorf("reading the logs: %w", err)
+	}
+	logs, err := witness.ParseLogs(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.logs, err)
+	}
+	keys := cosignerDir{f.dir, "witness"}
+	cosigners, err := keys.open(f.name, f.init)
+	if err != nil {
+		return err
+	}
+	w, err := witness.Open(witness.Config{
+		Dir: f.dir, Init: f.init, Logs: logs, Cosigners: cosigners, Logger: slog.New(slog.NewTextHandler(g.err, nil)),
+	})
+	if errors.Is(err, witness.ErrNoState) {
+		return fmt.Errorf("%w: restore it as it last was; --init only for a witness that has never cosigned, since it believes what each log shows it first", err)
+	}
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w: is another witness serving there? choose another --listen", err), w.Close())
+	}
+	g.say("clients trust it by %s", keys.path(".vkey"))
+	g.say("witness %s on http://%s", cosigners[0].Key().Name, listener.Addr())
+	err = serveUntil(ctx, server.Server(w.Handler()), listener)
+	return errors.Join(err, w.Close())
+}
+
+// serveUntil answers until ctx ends, and then what is on its way.
+func serveUntil(ctx context.Context, s *http.Server, listener net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	drain, stop := context.WithTimeout(context.Background(), drainTime)
+	defer stop()
+	if err := s.Shutdown(drain); err != nil {
+		s.Close()
+	}
+	<-served
+	return nil
+}
