@@ -2,7 +2,6 @@ package witness_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -301,10 +300,7 @@ func TestForeignOrigins(t *testing.T) {
 // has one state.
 func TestTwoKeys(t *testing.T) {
 	l := newLog("example.org/any").grow(9, "main")
-	next := l.fork()
-	next.private = newLog("its next key").private
-	id := sha256.Sum256(join([]byte(l.origin+"\n"), []byte{1}, next.public()))
-	next.id = id[:4]
+	next := newLogWith(l.origin, newLog("its next key").private).grow(9, "main")
 	r := newRig(t, l, next)
 	r.want(http.StatusOK, l.body(0, 3))
 	r.want(http.StatusConflict, next.body(0, 4))

@@ -31,7 +31,11 @@ type testLog struct {
 
 func newLog(origin string) *testLog {
 	seed := sha256.Sum256([]byte("test log " + origin))
-	l := &testLog{origin: origin, private: ed25519.NewKeyFromSeed(seed[:])}
+	return newLogWith(origin, ed25519.NewKeyFromSeed(seed[:]))
+}
+
+func newLogWith(origin string, private ed25519.PrivateKey) *testLog {
+	l := &testLog{origin: origin, private: private}
 	id := sha256.Sum256(join([]byte(origin+"\n"), []byte{1}, l.public()))
 	l.id = id[:4]
 	return l
