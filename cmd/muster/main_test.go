@@ -54,7 +54,7 @@ func testMain(m *testing.M) int {
 // than any of them needs, so that only one that hangs is told apart.
 const patience = 60 * time.Second
 
-// process is a running `muster serve`.
+// process is a running `muster serve`, or another command that serves.
 type process struct {
 	url     string // once it can answer
 	command *exec.Cmd
@@ -67,7 +67,7 @@ type process struct {
 	said bytes.Buffer // its stderr so far
 }
 
-var serving = regexp.MustCompile(`^muster: serving \S+ on (http://\S+)$`)
+var serving = regexp.MustCompile(`^muster: (?:serving|witness) \S+ on (http://\S+)$`)
 
 // serve starts a server on a port of its own, and returns once it says that
 // it can answer.
@@ -76,21 +76,30 @@ func serve(dir string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p, p.await()
+}
+
+// await returns once the server says that it can answer.
+func (p *process) await() error {
 	select {
 	case p.url = <-p.ready:
-		return p, nil
+		return nil
 	case <-p.done:
-		return nil, fmt.Errorf("the server did not start: %w\n%s", cmp.Or(p.err, errors.New("it ended")), p.stderr())
+		return fmt.Errorf("the server did not start: %w\n%s", cmp.Or(p.err, errors.New("it ended")), p.stderr())
 	case <-time.After(patience):
 		p.kill()
-		return nil, fmt.Errorf("the server does not say that it serves:\n%s", p.stderr())
+		return fmt.Errorf("the server does not say that it serves:\n%s", p.stderr())
 	}
 }
 
 // start starts a server and does not wait for it.
 func start(dir string, args ...string) (*process, error) {
+	return startMuster(append([]string{"serve", "--dir", dir, "--listen", "127.0.0.1:0"}, args...)...)
+}
+
+func startMuster(args ...string) (*process, error) {
 	p := &process{done: make(chan struct{}), ready: make(chan string, 1)}
-	p.command = exec.Command(builtMuster, append([]string{"serve", "--dir", dir, "--listen", "127.0.0.1:0"}, args...)...)
+	p.command = exec.Command(builtMuster, args...)
 	stderr, err := p.command.StderrPipe()
 	if err != nil {
 		return nil, err

@@ -45,7 +45,8 @@ func TestScripts(t *testing.T) {
 // running is the key under which a script finds its server.
 type running struct{}
 
-// scriptServe runs a log in the background and sets $LOG to its address:
+// scriptServe runs a log in the background and sets $LOG to its URL, and
+// $ADDRESS to its host and port:
 //
 //	serve DIR [FLAG …]
 //
@@ -64,6 +65,7 @@ func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(p.kill)
 	*server = p
 	ts.Setenv("LOG", p.url)
+	ts.Setenv("ADDRESS", strings.TrimPrefix(p.url, "http://"))
 }
 
 // scriptStop ends the server with SIGTERM, and shows all that it said:

@@ -45,6 +45,9 @@ func (g *globals) witness(ctx context.Context, f *witnessFlags) error {
 	if f.dir == "" || f.logs == "" {
 		return usage("witness needs --dir DIR, its folder, and --logs FILE, the logs to cosign")
 	}
+	if _, _, err := net.SplitHostPort(f.listen); err != nil {
+		return usage("--listen %s: want HOST:PORT, such as 127.0.0.1:8651", f.listen)
+	}
 	text, err := os.ReadFile(f.logs)
 	if err != nil {
 		return fmt.Errorf("reading the logs: %w", err)
