@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":  scriptServe,
-			"stop":   scriptStop,
+			"ends":   scriptEnds,
 			"exits":  scriptExits,
 			"json":   scriptJSON,
 			"setenv": scriptSetenv,
@@ -68,13 +68,14 @@ func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("ADDRESS", strings.TrimPrefix(p.url, "http://"))
 }
 
-// scriptStop ends the server with SIGTERM, and shows all that it said:
+// scriptEnds ends the server with SIGTERM, and shows all that it said. It is not
+// called stop, which is testscript's own word for the end of the whole script:
 //
-//	stop
-func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
+//	ends
+func scriptEnds(ts *testscript.TestScript, neg bool, args []string) {
 	server := ts.Value(running{}).(**process)
 	if neg || len(args) > 0 || *server == nil {
-		ts.Fatalf("usage: stop, after serve")
+		ts.Fatalf("usage: ends, after serve")
 	}
 	ts.Check((*server).stop())
 	fmt.Fprint(ts.Stderr(), (*server).stderr())
