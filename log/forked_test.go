@@ -1,0 +1,262 @@
+package log_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/log/liar"
+)
+
+// backup copies the log's store and signed head, as they are while it is stopped.
+func (r *rig) backup() (disk vfs.FS, head []byte) {
+	r.t.Helper()
+	disk = vfs.NewMem()
+	if _, err := vfs.Clone(r.disk, disk, "store", "store"); err != nil {
+		r.t.Fatal(err)
+	}
+	return disk, r.head.note
+}
+
+// ends waits until the log ends by itself, and gives why.
+func (r *rig) ends() error {
+	r.t.Helper()
+	select {
+	case err := <-r.done:
+		r.done <- err // for stop
+		return err
+	case <-time.After(30 * time.Second):
+		r.t.Fatal("the log goes on")
+		return nil
+	}
+}
+
+// An old backup, its signed head restored with it, looks like a log in good
+// order. The witnesses have seen more, and show it: nothing is signed.
+func TestOldBackupSignsNothing(t *testing.T) {
+	r, _ := threeWitnesses(t)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.stop()
+	disk, head := r.backup()
+	r.open()
+	r.accepted(p.Add(), p.Add())
+	newest, _ := r.published(7)
+	r.stop()
+
+	r.disk, r.head.note = disk, head
+	r.open()
+	waiting := make(chan error, 1)
+	go func() { waiting <- r.submit(p.Add())[0].Err }()
+	var forked *log.Forked
+	if err := r.ends(); !errors.As(err, &forked) {
+		t.Fatalf("the log ended with %v, want *log.Forked", err)
+	}
+	if note, err := checkpoint.Parse(forked.Note); err != nil || note.Size != newest.Size || !strings.Contains(forked.Error(), "old backup") {
+		t.Errorf("it shows %s and says %v", forked.Note, forked)
+	}
+	if forked.Evidence != nil {
+		t.Error("evidence of a fork, but a backup alone is none")
+	}
+	if err := <-waiting; err == nil {
+		t.Error("an event was taken")
+	}
+	if !bytes.Equal(r.head.note, head) {
+		t.Error("something was signed")
+	}
+}
+
+// Two servers with copies of one log: the one that comes second finds out by
+// the witnesses and stops for good, with proof. Nothing of its fork is published.
+func TestSecondServerStops(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.stop()
+	disk, head := r.backup()
+	second := &rig{t: t, disk: disk, head: &memHead{note: head}, cfg: r.cfg}
+	second.cfg.Head = second.head
+	starts := func(r *rig) {
+		for _, w := range ws {
+			w.set(func(w *witness) { w.said = nil })
+		}
+		r.open()
+		until(t, "the witnesses confirm the start", func() bool {
+			confirmed := 0
+			for _, w := range ws {
+				if slices.Contains(w.statuses(), 200) {
+					confirmed++
+				}
+			}
+			return confirmed >= 2
+		})
+	}
+	starts(r)
+	starts(second)
+	defer func() { second.stop() }()
+
+	o := r.accepted(p.Add())[0]
+	published, _ := r.published(o.Position + 1)
+	until(t, "all witnesses have it", func() bool {
+		return !slices.ContainsFunc(ws, func(w *witness) bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.size < published.Size
+		})
+	})
+	if o := second.submit(second.phone("bob").Register())[0]; o.Err == nil {
+		t.Errorf("the second server acknowledged: %+v", o)
+	}
+	var forked *log.Forked
+	if err := second.ends(); !errors.As(err, &forked) || !strings.Contains(err.Error(), "two servers") {
+		t.Fatalf("it ended with %v, want *log.Forked", err)
+	}
+	if size, _ := second.log.Position(); size > 4 {
+		t.Errorf("the second server published size %d", size)
+	}
+	f := forked.Evidence
+	if f == nil || f.Kind != evidence.E1 || len(f.Lines) != 2 {
+		t.Fatalf("evidence %+v, want E1", f)
+	}
+	var notes [2]*checkpoint.Note
+	for i, l := range f.Lines {
+		var err error
+		if notes[i], err = checkpoint.Parse(l.(evidence.Note)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.cfg.Signer.Key().Verify(notes[i].Text, notes[i].Lines[0]); err != nil {
+			t.Errorf("note %d: %v", i, err)
+		}
+	}
+	if notes[0].Size != notes[1].Size || notes[0].Root == notes[1].Root {
+		t.Errorf("sizes %d and %d, roots %s and %s: no fork", notes[0].Size, notes[1].Size, notes[0].Root, notes[1].Root)
+	}
+	r.accepted(p.Add()) // the first goes on
+}
+
+func until(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// Policies and keys that this log can do nothing with.
+func TestPolicyRefused(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	_, w0 := ws[0].lines()
+	other, _ := checkpoint.NewSigner(string(origin), liar.Seed("another log key"))
+	parse := func(text string) *checkpoint.Policy {
+		p, err := checkpoint.ParsePolicy([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	this := "log " + r.cfg.Signer.Key().String() + "\n"
+	noURL := strings.TrimSuffix(w0, " "+ws[0].URL+"\n") + "\n"
+	r.openStore()
+	for what, c := range map[string]struct {
+		change func(*log.Config)
+		want   string
+	}{
+		"another log's policy":      {func(c *log.Config) { c.Policy = parse("log " + other.Key().String() + "\nquorum none\n") }, "policy with this log's key"},
+		"a witness without URL":     {func(c *log.Config) { c.Policy = parse(this + noURL + "quorum w0\n") }, "no URL to ask w0"},
+		"a witness without client":  {func(c *log.Config) { c.Cosigners = nil }, "no URL to ask w0, w1, w2"},
+		"a second key of Ed25519":   {func(c *log.Config) { c.MLDSA = cosigner(t, checkpoint.Cosignature, "x") }, "want ML-DSA-44"},
+		"a second key's other name": {func(c *log.Config) { c.MLDSA = cosigner(t, checkpoint.MLDSA44, "x") }, "want ML-DSA-44"},
+		"a negative time-out":       {func(c *log.Config) { c.CosignTimeout = -1 }, "time-out"},
+	} {
+		cfg := r.cfg
+		c.change(&cfg)
+		if _, err := log.Open(cfg); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", what, err, c.want)
+		}
+	}
+	// One that the quorum can do without may lack a URL.
+	_, w1 := ws[1].lines()
+	cfg := r.cfg
+	cfg.Policy = parse(this + noURL + w1 + "group any any w0 w1\nquorum any\n")
+	if _, err := log.Open(cfg); err != nil {
+		t.Errorf("a policy that can be met: %v", err)
+	}
+	r.store.Close()
+}
+
+// A log that published without cosigners gets a policy: what it published of a
+// size stays, and the next epoch comes at once.
+func TestPolicyComesLater(t *testing.T) {
+	r, _ := threeWitnesses(t)
+	policy := r.cfg.Policy
+	r.cfg.Policy = nil
+	r.open()
+	p := r.phone("alice")
+	body := p.Register()
+	before := r.accepted(body)[0]
+	r.stop()
+	r.cfg.Policy = policy
+	r.open()
+	note, _ := r.published(5) // an empty epoch, though the heartbeat is an hour
+	if note.Size != 5 {
+		t.Errorf("size %d is published, want one EPOCH more than 4", note.Size)
+	}
+	if again := r.accepted(body)[0]; !bytes.Equal(again.Receipt, before.Receipt) {
+		t.Error("another receipt for the same event")
+	}
+	r.accepted(p.Add())
+	r.stop()
+	r.cfg.Policy = nil
+	r.open()
+	r.accepted(p.Add())
+}
+
+// The log's second signature stands in every checkpoint, in the same bytes
+// after a restart, also if the key came later.
+func TestMLDSA(t *testing.T) {
+	r, _ := threeWitnesses(t)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.stop()
+	before := r.head.note
+	key, err := checkpoint.NewCosigner(checkpoint.MLDSA44, string(origin), liar.Seed("mldsa"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cfg.MLDSA = key
+	r.open()
+	if !bytes.HasPrefix(r.head.note, before) || bytes.Equal(r.head.note, before) {
+		t.Error("the second key added no line to the signed head")
+	}
+	o := r.accepted(p.Add())[0]
+	note, _ := r.published(o.Position + 1)
+	if at, err := key.Key().Verify(note.Text, note.Lines[1]); err != nil || at != 0 {
+		t.Errorf("the second line: time %d, %v", at, err)
+	}
+	signed := r.head.note
+	r.stop()
+	r.open()
+	if !bytes.Equal(r.head.note, signed) || !bytes.HasPrefix(r.log.Published(), signed) {
+		t.Error("a restart signed other bytes")
+	}
+	result, _ := r.look(nil, history(p))
+	r.sees(p, result.Accounts[0])
+
+	// And without it again.
+	r.stop()
+	r.cfg.MLDSA = nil
+	r.open()
+	r.accepted(p.Add())
+}
