@@ -62,17 +62,17 @@ func (c *Config) cosigners() (all []*cosigner) {
 	return all
 }
 
-// ask asks until ctx ends or there is a cosignature, with a pause after each
-// failure: an auditor that is still reading says "not now", and a witness may
+// ask asks until ctx ends or there is a cosignature, with a longer pause after
+// each failure: an auditor that is still reading says "not now", and a witness may
 // be on its way back. A *Forked means that there is nothing left to ask for.
 func (c *cosigner) ask(ctx context.Context, l *Log, s *snapshot) ([]checkpoint.Line, error) {
-	for {
+	for wait := firstPause; ; wait = min(2*wait, longestPause) {
 		lines, err := c.askOnce(ctx, l, s)
 		var forked *Forked
 		if len(lines) > 0 || errors.As(err, &forked) {
 			return lines, err
 		}
-		pause := time.NewTimer(cosignPause)
+		pause := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			pause.Stop()

@@ -40,9 +40,10 @@ const (
 	// cosigner needs a fsync and a round trip, and submitters wait with it.
 	DefaultCosignTimeout = 5 * time.Second
 
-	// cosignPause lies between two questions to a cosigner that failed: an
-	// auditor that is still reading is asked again soon, a dead host not often.
-	cosignPause = 500 * time.Millisecond
+	// Pauses between two questions to a cosigner that failed: an auditor that is
+	// still reading is asked again soon, a dead host not often.
+	firstPause   = 50 * time.Millisecond
+	longestPause = time.Second
 
 	// maxConflicts bounds the sizes that a cosigner may tell in one question:
 	// one that lost its state needs one, one that we race with another.

@@ -177,7 +177,9 @@ func TestRestartRepublishesTheSameBytes(t *testing.T) {
 		before := r.log.Published()
 		r.stop()
 		ws[i].set(func(w *witness) { w.down = true }) // another quorum would be asked now
-		r.now = r.now.Add(time.Second)                // and state another time
+		r.mu.Lock()
+		r.now = r.now.Add(time.Second) // and state another time
+		r.mu.Unlock()
 		r.open()
 		if now := r.log.Published(); !bytes.Equal(now, before) {
 			t.Errorf("step %d: published\n%s then\n%s", i, before, now)
