@@ -2,6 +2,7 @@ package log
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/musterlog/muster/log/answer"
@@ -13,12 +14,20 @@ import (
 // Forked ends a log: a checkpoint that its own key signed does not belong to
 // its store. Signing on would make the fork public (protocol section 8.2).
 type Forked struct {
-	Why      string
-	Note     []byte         // the signed checkpoint that contradicts the store
-	Evidence *evidence.File // E1, if the store's own signed checkpoint has the same size; else nil
+	Why          string
+	Note         []byte                 // the signed checkpoint that contradicts the store
+	Misbehaviour *evidence.Misbehaviour // E1, if the store's own signed checkpoint has the same size; else nil
 }
 
 func (f *Forked) Error() string { return f.Why }
+
+// Unwrap is the misbehaviour, if a stranger would see one.
+func (f *Forked) Unwrap() error {
+	if f.Misbehaviour == nil {
+		return nil
+	}
+	return f.Misbehaviour
+}
 
 // judge looks for the proof behind a cosigner's claim to have another
 // checkpoint than ours. It gives a *Forked if there is one. A bare claim
@@ -51,7 +60,7 @@ func (l *Log) judge(ctx context.Context, c *cosigner, claim error) error {
 	f := &Forked{Note: raw, Why: fmt.Sprintf("%s shows a checkpoint of size %d with this log's signature and root %s, but this store has root %s there: "+
 		"two servers ran with this log's key, or the store was changed. Nothing more is signed; keep both stores, since who sees both checkpoints holds proof of a fork", c, note.Size, note.Root, name.TreeRoot(root))}
 	if note.Size == s.tree.size {
-		f.Evidence = &evidence.File{Kind: evidence.E1, Origin: l.cfg.Origin, Lines: []evidence.Line{evidence.Note(raw), evidence.Note(s.note)}}
+		errors.As(evidence.Convict(l.cfg.Signer.Key(), evidence.TwoRoots(raw, s.note)), &f.Misbehaviour)
 	}
 	return f
 }

@@ -56,7 +56,7 @@ func TestOldBackupSignsNothing(t *testing.T) {
 	r.disk, r.head.note = disk, head
 	r.open()
 	waiting := make(chan error, 1)
-	go func() { waiting <- r.submit(p.Add())[0].Err }()
+	go func() { waiting <- r.submit(r.phone("bob").Register())[0].Err }()
 	var forked *log.Forked
 	if err := r.ends(); !errors.As(err, &forked) {
 		t.Fatalf("the log ended with %v, want *log.Forked", err)
@@ -64,7 +64,7 @@ func TestOldBackupSignsNothing(t *testing.T) {
 	if note, err := checkpoint.Parse(forked.Note); err != nil || note.Size != newest.Size || !strings.Contains(forked.Error(), "old backup") {
 		t.Errorf("it shows %s and says %v", forked.Note, forked)
 	}
-	if forked.Evidence != nil {
+	if forked.Misbehaviour != nil {
 		t.Error("evidence of a fork, but a backup alone is none")
 	}
 	if err := <-waiting; err == nil {
@@ -124,22 +124,12 @@ func TestSecondServerStops(t *testing.T) {
 	if size, _ := second.log.Position(); size > 4 {
 		t.Errorf("the second server published size %d", size)
 	}
-	f := forked.Evidence
-	if f == nil || f.Kind != evidence.E1 || len(f.Lines) != 2 {
-		t.Fatalf("evidence %+v, want E1", f)
+	var m *evidence.Misbehaviour
+	if !errors.As(forked, &m) || m.File.Kind != evidence.E1 {
+		t.Fatalf("it carries %+v, want E1", m)
 	}
-	var notes [2]*checkpoint.Note
-	for i, l := range f.Lines {
-		var err error
-		if notes[i], err = checkpoint.Parse(l.(evidence.Note)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.cfg.Signer.Key().Verify(notes[i].Text, notes[i].Lines[0]); err != nil {
-			t.Errorf("note %d: %v", i, err)
-		}
-	}
-	if notes[0].Size != notes[1].Size || notes[0].Root == notes[1].Root {
-		t.Errorf("sizes %d and %d, roots %s and %s: no fork", notes[0].Size, notes[1].Size, notes[0].Root, notes[1].Root)
+	if _, err := m.File.Verify(r.cfg.Signer.Key()); err != nil {
+		t.Errorf("the evidence does not verify: %v", err)
 	}
 	r.accepted(p.Add()) // the first goes on
 }

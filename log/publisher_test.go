@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,5 +223,37 @@ func TestConflictRecovery(t *testing.T) {
 	r.accepted(p.Add())
 	if said := ws[0].statuses(); len(said) < 2 || said[0] != 409 || said[1] != 200 {
 		t.Errorf("after a restart a witness said %v, want 409 and 200", said)
+	}
+}
+
+// A witness that was slow for one checkpoint is asked for the next as soon as
+// it has answered, and its late answer stands in nobody's way.
+func TestLateAnswer(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.cfg.CosignTimeout = time.Hour // the client's own time-out is 10 s
+	hold := make(chan struct{})
+	ws[0].hold = hold
+	release := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.published(4)
+	ws[1].set(func(w *witness) { w.down = true })
+	body := p.Add()
+	waiting := make(chan answer.Outcome, 1)
+	go func() { waiting <- r.submit(body)[0] }()
+	until(t, "the next epoch is signed", func() bool {
+		_, err := r.log.Entries(0, 6)
+		return err == nil
+	})
+	release()
+	select {
+	case o := <-waiting:
+		if o.Err != nil || o.Refused != nil {
+			t.Errorf("%+v", o)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the late answer kept the next checkpoint from being published")
 	}
 }

@@ -35,11 +35,12 @@ type witness struct {
 	now  func() time.Time
 
 	mu   sync.Mutex
-	seen []byte   // the last signed checkpoint that was cosigned
-	size uint64   // of it
-	root [32]byte // of it
-	down bool     // answers 503
-	said []int    // status codes, in order
+	seen []byte        // the last signed checkpoint that was cosigned
+	size uint64        // of it
+	root [32]byte      // of it
+	down bool          // answers 503
+	hold chan struct{} // answers once this is closed
+	said []int         // status codes, in order
 }
 
 func (r *rig) witness(name string, types ...checkpoint.KeyType) *witness {
@@ -78,6 +79,12 @@ func (w *witness) lines() (names []string, lines string) {
 func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.hold != nil {
+		hold := w.hold
+		w.mu.Unlock()
+		<-hold
+		w.mu.Lock()
+	}
 	if r.Method == http.MethodGet {
 		if w.seen == nil || r.URL.Path != fmt.Sprintf("/%x/checkpoint", sha256.Sum256([]byte(w.log.Name))) {
 			http.NotFound(rw, r)

@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/liar"
+	"github.com/musterlog/muster/log/name"
 )
 
 // credulous cosigns whatever it is asked to, once it is let.
@@ -122,5 +124,54 @@ func TestServeWaitsForCosigners(t *testing.T) {
 	}
 	if strings.Contains(p.stderr(), "waiting for cosigners") {
 		t.Errorf("it waits for what it has:\n%s", p.stderr())
+	}
+}
+
+// Somebody else signed with this log's key: a cosigner shows it, and the server
+// ends with a file that convicts the key.
+func TestServeKeepsEvidence(t *testing.T) {
+	dir := t.TempDir()
+	logs := filepath.Join(dir, "log")
+	mustMuster(t, "init", "--dir", logs, "--origin", "example.org/log1")
+	signer, err := logDir(logs).signer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fork := signer.Sign(checkpoint.Checkpoint{Origin: "example.org/log1", Size: 2, Root: name.TreeRoot{1}})
+	cosigner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Write(fork)
+			return
+		}
+		w.WriteHeader(http.StatusUnprocessableEntity)
+	}))
+	t.Cleanup(cosigner.Close)
+	key, err := checkpoint.NewCosigner(checkpoint.Cosignature, "witness.example.org", liar.Seed("witness"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := filepath.Join(dir, "policy")
+	text := fmt.Sprintf("log %s\nwitness w1 %s %s\nquorum w1\n", signer.Key(), key.Key(), cosigner.URL)
+	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := muster(t, "serve", "--dir", logs, "--listen", "127.0.0.1:0", "--policy", policy)
+	if s.code != exitFailed || !strings.Contains(s.err, "two servers ran with this log's key") {
+		t.Errorf("exit code %d, %s", s.code, s.err)
+	}
+	files, err := filepath.Glob(filepath.Join(logs, "evidence", "*.evidence"))
+	if err != nil || len(files) != 1 || !strings.Contains(s.err, files[0]) {
+		t.Fatalf("evidence %v, said %s", files, s.err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := evidence.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Verify(signer.Key()); err != nil || f.Kind != evidence.E1 {
+		t.Errorf("%s convicts nobody: %v", f.Kind, err)
 	}
 }

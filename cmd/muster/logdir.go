@@ -12,6 +12,7 @@ import (
 	"github.com/musterlog/muster/log"
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/durable"
+	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/store/pebble"
 	"github.com/musterlog/muster/log/vrf"
@@ -27,6 +28,7 @@ import (
 //	policy       a trust policy for clients: this log and no cosigner
 //	signed-head  the newest checkpoint that was signed (better on another disk: a link will do)
 //	store/       the embedded store
+//	evidence/    what convicts this log, if its key was used twice
 type logDir string
 
 func (d logDir) path(file string) string { return filepath.Join(string(d), file) }
@@ -154,6 +156,15 @@ func (d logDir) openMLDSA(origin name.Origin) (*checkpoint.Cosigner, error) {
 		return nil, err
 	}
 	return checkpoint.NewCosigner(checkpoint.MLDSA44, string(origin), seed)
+}
+
+// keepEvidence writes what convicts this log, named by its hash.
+func (d logDir) keepEvidence(m *evidence.Misbehaviour) (path string, err error) {
+	if err := durable.MakeFolder(d.path("evidence")); err != nil {
+		return "", err
+	}
+	path = filepath.Join(d.path("evidence"), m.File.Name())
+	return path, durable.Keep(path, m.File.Bytes())
 }
 
 // readSeed reads a secret of 32 bytes in hex.

@@ -13,6 +13,7 @@ import (
 	"github.com/musterlog/muster/api/client"
 	"github.com/musterlog/muster/api/server"
 	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/name"
 )
 
@@ -103,7 +104,16 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 		g.say("waiting for cosigners: nothing is published before the quorum of %s is met; tiles and entries are served", g.policy)
 	}
 	g.say("serving %s on http://%s", cfg.Origin, listener.Addr())
-	return g.runLog(ctx, l, server.Server(handler), listener)
+	err = g.runLog(ctx, l, server.Server(handler), listener)
+	var m *evidence.Misbehaviour
+	if errors.As(err, &m) {
+		path, kept := logDir(f.dir).keepEvidence(m)
+		if kept != nil {
+			return errors.Join(err, fmt.Errorf("keeping the evidence: %w", kept))
+		}
+		g.say("evidence that this log's key signed two histories: %s", path)
+	}
+	return err
 }
 
 // addCosigners reads whose cosignatures a checkpoint needs, and where to ask.
