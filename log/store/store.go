@@ -80,16 +80,36 @@ type Erasure struct {
 	Before  uint32
 }
 
+// Pending is an event that the log promised to take with its next cut
+// (protocol section 9.1): all that it takes to log it with the opening and the
+// merge_by that stand in its receipt.
+type Pending struct {
+	Account name.AccountID
+	Seq     uint32
+	Opening name.Opening
+	MergeBy uint64 // POSIX milliseconds
+	Body    []byte // the encoded Event
+}
+
 // Store is one log's storage. Reads may run beside each other and beside one
 // Commit, and see either none or all of a batch.
 type Store interface {
 	prefix.Leaves
 
 	// Commit writes a batch, atomic and synced: when it returns nil the batch
-	// survives a power cut, and before that no reader sees a part of it. An
+	// survives a power cut, and before that no reader sees a part of it. With
+	// the batch, the rows that Reserve wrote for its events are gone. An
 	// error means that nothing of it was kept. An engine that cannot tell
 	// whether it was kept ends the process instead of returning.
 	Commit(*Batch) error
+
+	// Reserve keeps promised events until a Commit logs them, atomic and synced
+	// like Commit. It may run beside a Commit whose batch has none of them.
+	Reserve([]Pending) error
+
+	// Pending yields what was reserved and is not committed, in the order in
+	// which it was reserved.
+	Pending() iter.Seq2[*Pending, error]
 
 	// State is that of the newest committed batch; the zero State in a new store.
 	State() (State, error)

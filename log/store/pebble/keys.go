@@ -19,6 +19,7 @@ import (
 //	t | u8 level | u64 n            full hash tile: 256 hashes of 32 bytes
 //	p | account[32] | u32 seq       VRF proof[80]
 //	c | u64 size                    published checkpoint of that size: the signed note
+//	r | u64 number                  reserved event (rows.go), numbered as they came
 //	s                               state: u64 size | epochs | keys | time_ms | first
 //	v                               the text of layout, written when the store is created
 //
@@ -34,6 +35,7 @@ const (
 	tableTile     = 't'
 	tableProof    = 'p'
 	tableNote     = 'c'
+	tableReserved = 'r'
 	tableState    = 's'
 	tableLayout   = 'v'
 )
@@ -58,6 +60,7 @@ func (k key) String() string {
 func leafKey(position uint64) key  { return numbered(tableLeaf, position) }
 func eventKey(position uint64) key { return numbered(tableEvent, position) }
 func noteKey(size uint64) key      { return numbered(tableNote, size) }
+func reservedKey(n uint64) key     { return numbered(tableReserved, n) }
 
 func positionKey(a name.AccountID, seq uint32) key { return versioned(tablePosition, a, seq) }
 func proofKey(a name.AccountID, seq uint32) key    { return versioned(tableProof, a, seq) }

@@ -170,6 +170,32 @@ func decodeAccount(id name.AccountID, value []byte) (*store.Account, error) {
 	return a, nil
 }
 
+// account[32] | u32 seq | opening[16] | u64 merge_by | u16 len | body
+func encodePending(p *store.Pending) ([]byte, error) {
+	if len(p.Body) == 0 {
+		return nil, errors.New("reserved event without a body")
+	}
+	b := cryptobyte.NewBuilder(make([]byte, 0, 62+len(p.Body)))
+	b.AddBytes(p.Account[:])
+	b.AddUint32(p.Seq)
+	b.AddBytes(p.Opening[:])
+	b.AddUint64(p.MergeBy)
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(p.Body) })
+	return b.Bytes()
+}
+
+func decodePending(value []byte) (*store.Pending, error) {
+	p := new(store.Pending)
+	s := cryptobyte.String(value)
+	var body cryptobyte.String
+	if !s.CopyBytes(p.Account[:]) || !s.ReadUint32(&p.Seq) || !s.CopyBytes(p.Opening[:]) || !s.ReadUint64(&p.MergeBy) ||
+		!s.ReadUint16LengthPrefixed(&body) || !s.Empty() || len(body) == 0 {
+		return nil, fmt.Errorf("%w: reserved event of %d bytes", errForm, len(value))
+	}
+	p.Body = append([]byte(nil), body...) // value is gone after the read
+	return p, nil
+}
+
 // hash[32] | u64 position
 func encodePrefix(l *prefix.Leaf) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 40), l.Hash[:]...), l.Position)

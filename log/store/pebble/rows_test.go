@@ -58,6 +58,23 @@ func FuzzAccount(f *testing.F) {
 	})
 }
 
+func FuzzPending(f *testing.F) {
+	row, err := encodePending(&store.Pending{Account: name.AccountID{1}, Seq: 2, Opening: name.Opening{3}, MergeBy: 4, Body: []byte("event")})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(row)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := decodePending(data)
+		if err != nil {
+			return
+		}
+		if again, err := encodePending(p); err != nil || !bytes.Equal(again, data) {
+			t.Errorf("%x is read and written as %x, %v", data, again, err)
+		}
+	})
+}
+
 func FuzzFixedRows(f *testing.F) {
 	f.Add(encodeState(store.State{Size: 1, Epochs: 2, Keys: 3, TimeMs: 4, First: 5}))
 	f.Add(encodePrefix(&prefix.Leaf{Hash: prefix.Hash{1}, Position: 1 << 40}))

@@ -44,7 +44,8 @@ type Store struct {
 	db   *pebbledb.DB
 	lock io.Closer
 
-	notes sync.Mutex // held by PutNote: it looks before it writes
+	notes     sync.Mutex // held by PutNote: it looks before it writes
+	reserving sync.Mutex // held by Reserve, for the same reason
 }
 
 var _ store.Store = (*Store)(nil)

@@ -80,6 +80,9 @@ func (w *writer) fill(b *store.Batch) error {
 			return fmt.Errorf("erasing account %v before seq %d: %w", e.Account, e.Before, err)
 		}
 	}
+	if err := w.unreserve(b.Events); err != nil {
+		return err
+	}
 	return w.put(key{tableState}, encodeState(b.State))
 }
 

@@ -21,7 +21,7 @@ func (m *Model) Check(s store.Store) error {
 	if err != nil || st != m.State {
 		return fmt.Errorf("state %+v, %v; want %+v", st, err, m.State)
 	}
-	return errors.Join(m.checkLeaves(s), m.checkEvents(s), m.checkAccounts(s), m.checkTiles(s), m.checkPrefix(s))
+	return errors.Join(m.checkLeaves(s), m.checkEvents(s), m.checkAccounts(s), m.checkTiles(s), m.checkPrefix(s), m.checkPending(s))
 }
 
 func (m *Model) checkLeaves(s store.Store) error {
@@ -116,6 +116,17 @@ func (m *Model) checkPrefix(s store.Store) error {
 		if v, err := s.Value(l); err != nil || v != m.Values[l.Index] {
 			return fmt.Errorf("value of %v: %v, %v; want %v", l.Index, v, err, m.Values[l.Index])
 		}
+	}
+	return nil
+}
+
+func (m *Model) checkPending(s store.Store) error {
+	got, err := collect(s.Pending(), func(p *store.Pending) *store.Pending { return p })
+	if err != nil {
+		return fmt.Errorf("reserved events: %w", err)
+	}
+	if !slices.EqualFunc(got, m.Pending, func(a, b *store.Pending) bool { return reflect.DeepEqual(a, b) }) {
+		return fmt.Errorf("reserved events: %d differ from the %d that were reserved and not committed", len(got), len(m.Pending))
 	}
 	return nil
 }

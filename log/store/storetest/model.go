@@ -27,6 +27,7 @@ type Model struct {
 	Values   map[name.Index]name.Value
 	Accounts map[name.AccountID]*store.Account
 	Tiles    []store.Tile
+	Pending  []*store.Pending // reserved and not committed, as they came
 
 	random *rand.ChaCha8
 	ids    []name.AccountID
@@ -75,8 +76,8 @@ func (m *Model) event(b *store.Batch) name.AccountID {
 	a := m.account()
 	e := &store.Event{Account: a.ID, Seq: a.Next, Position: uint64(len(m.Leaves))}
 	m.bytes(e.Opening[:])
-	e.Body = make([]byte, 250+m.below(105)) // ADD_DEVICE, the longest, has 355
-	m.bytes(e.Body)
+	e.Body = m.body()
+	m.Pending = slices.DeleteFunc(m.Pending, func(p *store.Pending) bool { return p.Account == e.Account && p.Seq == e.Seq })
 	m.bytes(a.Head[:])
 	a.Next++
 	switch m.below(8) {
@@ -103,6 +104,36 @@ func (m *Model) event(b *store.Batch) name.AccountID {
 	b.Events = append(b.Events, cloneEvent(e))
 	m.place(b, e.Position)
 	return a.ID
+}
+
+// Reserve adds n promised events and returns them, one an account at the most:
+// the next seq of known ones, which later epochs take, and seq 7 of unknown
+// ones, which stay. Nothing returned shares memory with the model.
+func (m *Model) Reserve(n int) []store.Pending {
+	var out []store.Pending
+	for range n {
+		p := &store.Pending{Seq: 7, MergeBy: m.State.TimeMs + uint64(m.below(1000)), Body: m.body()}
+		m.bytes(p.Account[:])
+		m.bytes(p.Opening[:])
+		if len(m.ids) > 0 && m.below(2) == 0 {
+			a := m.Accounts[m.ids[m.below(len(m.ids))]]
+			p.Account, p.Seq = a.ID, a.Next
+		}
+		if slices.ContainsFunc(m.Pending, func(q *store.Pending) bool { return p.Account == q.Account }) {
+			continue
+		}
+		m.Pending = append(m.Pending, p)
+		c := *p
+		c.Body = bytes.Clone(p.Body)
+		out = append(out, c)
+	}
+	return out
+}
+
+func (m *Model) body() []byte {
+	b := make([]byte, 250+m.below(105)) // ADD_DEVICE, the longest, has 355
+	m.bytes(b)
+	return b
 }
 
 func (m *Model) account() *store.Account {

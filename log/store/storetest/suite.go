@@ -32,6 +32,7 @@ func Run(t *testing.T, create Create) {
 		{"tiles of every level", testTiles},
 		{"the checkpoint above a position", testNotes},
 		{"VRF proofs", testProofs},
+		{"reserved events", testReserved},
 		{"an iterator can be left", testLeaving},
 		{"readers see whole epochs", testReaders},
 	} {
@@ -202,6 +203,38 @@ func testProofs(t *testing.T, create Create) {
 			t.Errorf("proof of (%v, %d): %v, want ErrNotFound", absent.id, absent.seq, err)
 		}
 	}
+}
+
+func testReserved(t *testing.T, create Create) {
+	s, reopen := create(t)
+	m := NewModel(9)
+	commit(t, s, m.Next(30))
+	logged := 0
+	for i := range 12 {
+		reserved := m.Reserve(i % 4 * 5)
+		if err := s.Reserve(reserved); err != nil {
+			t.Fatal(err)
+		}
+		for j := range reserved {
+			clear(reserved[j].Body) // it is the caller's
+		}
+		check(t, m, s)
+		if i%3 == 0 {
+			s = reopen()
+			check(t, m, s)
+		}
+		before := len(m.Pending)
+		commit(t, s, m.Next(10))
+		logged += before - len(m.Pending)
+		check(t, m, s)
+	}
+	if logged == 0 || len(m.Pending) == 0 {
+		t.Errorf("%d reserved events were logged and %d are left, want some of both", logged, len(m.Pending))
+	}
+	if err := s.Reserve([]store.Pending{{Seq: 1, Body: []byte{1}}, {Seq: 2}}); err == nil {
+		t.Error("an event without a body was reserved")
+	}
+	check(t, m, s) // nothing of it
 }
 
 func testLeaving(t *testing.T, create Create) {
