@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/commitment"
 	"github.com/musterlog/muster/log/event"
@@ -110,7 +111,7 @@ func median(v []float64) float64 {
 }
 
 func submit(b *testing.B, l *log.Log, bodies [][]byte) {
-	for _, o := range l.Submit(context.Background(), bodies, false) {
+	for _, o := range l.Submit(context.Background(), bodies, answer.Want{}) {
 		if o.Refused != nil || o.Err != nil {
 			b.Fatal(o.Refused, o.Err)
 		}

@@ -28,6 +28,12 @@ const (
 	// DefaultEpoch is the longest that an event waits for its epoch.
 	DefaultEpoch = time.Second
 
+	// DefaultMergeDelay is how long after its promise an event must be logged at
+	// the latest. No log that keeps its store can be convicted, however short it
+	// is, since every cut takes what was promised before it; it is what an outage
+	// may last before the holders of receipts are alarmed.
+	DefaultMergeDelay = time.Minute
+
 	// DefaultHeartbeat keeps an idle log fresh: clients refuse checkpoints of
 	// an hour, the protocol asks for one a minute.
 	DefaultHeartbeat = time.Minute

@@ -34,6 +34,7 @@ type Config struct {
 	Epoch          time.Duration    // longest that an event waits; 0: DefaultEpoch
 	Heartbeat      time.Duration    // an empty epoch at least this often; 0: DefaultHeartbeat
 	MaxEpochEvents int              // an epoch is cut at this many; 0: MaxEpochEvents
+	MergeDelay     time.Duration    // a receipt promises to log its event within it; 0: DefaultMergeDelay
 	MaxDevices     int              // companions an account may have; 0: DefaultMaxDevices
 	Now            func() time.Time // nil: time.Now
 
@@ -57,8 +58,8 @@ func (c *Config) check() error {
 		return errors.New("a log needs a signer, a VRF key, a store and a signed head")
 	case c.Signer.Key().Name != string(c.Origin):
 		return fmt.Errorf("the log key is named %q, the log %q: they must be equal", c.Signer.Key().Name, c.Origin)
-	case c.Epoch < 0 || c.Heartbeat < 0 || c.MaxEpochEvents < 0:
-		return errors.New("negative epoch, heartbeat or epoch size")
+	case c.Epoch < 0 || c.Heartbeat < 0 || c.MergeDelay < 0 || c.MaxEpochEvents < 0:
+		return errors.New("negative epoch, heartbeat, merge delay or epoch size")
 	case c.MaxDevices < 0 || c.MaxDevices > 255:
 		return fmt.Errorf("%d devices an account: want 1 to 255", c.MaxDevices)
 	case c.CosignTimeout < 0:
@@ -72,6 +73,7 @@ func (c *Config) check() error {
 	}
 	c.Epoch = or(c.Epoch, DefaultEpoch)
 	c.Heartbeat = or(c.Heartbeat, DefaultHeartbeat)
+	c.MergeDelay = or(c.MergeDelay, DefaultMergeDelay)
 	c.MaxEpochEvents = or(c.MaxEpochEvents, MaxEpochEvents)
 	c.MaxDevices = or(c.MaxDevices, DefaultMaxDevices)
 	c.CosignTimeout = or(c.CosignTimeout, DefaultCosignTimeout)
@@ -97,12 +99,14 @@ type Log struct {
 	id      name.LogID
 	genesis []byte
 
-	mu      sync.Mutex                   // guards the fields up to ended; held for microseconds and one store read
-	open    []*ticket                    // the epoch that is filling, in the order of acceptance
-	pending map[name.AccountID][]*ticket // all that the store does not have yet, by account, ascending seq
-	stopped error                        // why no event is taken any more
-	news    chan struct{}                // closed when something was published or ended changed, and replaced
-	ended   error                        // why nothing is published any more
+	mu       sync.Mutex                   // guards the fields up to ended; held for microseconds and one store read
+	open     []*ticket                    // the epoch that is filling, in the order of acceptance
+	pending  map[name.AccountID][]*ticket // all that the store does not have yet, by account, ascending seq
+	promised []*ticket                    // and not yet on their way to the store
+	cut      uint64                       // time_ms of the newest cut
+	stopped  error                        // why no event is taken any more
+	news     chan struct{}                // closed when something was published or ended changed, and replaced
+	ended    error                        // why nothing is published any more
 
 	opened chan struct{} // signals: the open epoch has its first event
 	full   chan struct{} // signals: the open epoch reached its size
@@ -110,6 +114,8 @@ type Log struct {
 	offered   chan struct{} // signals: a snapshot was signed that the publisher does not know
 	confirmed chan struct{} // closed: a quorum cosigned the checkpoint that Open signed
 	kept      uint64        // size whose published note an earlier process kept, 0 if none
+
+	reserving sync.Mutex // held while promised events are on their way to the store; never taken under mu
 
 	seq       sequencer                // of the goroutine in Run alone, after Open
 	signed    atomic.Pointer[snapshot] // newest signed tree: its tiles are served
@@ -147,7 +153,7 @@ func Create(cfg Config) error {
 	l := newLog(cfg)
 	l.seq.tree, l.seq.prefixes = &tree{}, &prefix.Tree{}
 	genesis := &leaf.Genesis{Origin: cfg.Origin, VRFKey: cfg.VRF.Public()}
-	return l.seal([][]byte{genesis.Bytes()}, nil)
+	return l.seal([][]byte{genesis.Bytes()}, nil, uint64(l.now().UnixMilli()))
 }
 
 func newLog(cfg Config) *Log {
@@ -187,6 +193,9 @@ func Open(cfg Config) (*Log, error) {
 		return nil, err
 	}
 	if err := l.checkHead(); err != nil {
+		return nil, err
+	}
+	if err := l.restore(); err != nil {
 		return nil, err
 	}
 	// Signing is deterministic: what was signed before a crash is signed again

@@ -296,7 +296,7 @@ func TestStopDrains(t *testing.T) {
 	joined := make(chan struct{})
 	go func() {
 		close(joined)
-		out <- r.log.Submit(context.Background(), [][]byte{body}, false)[0]
+		out <- r.log.Submit(context.Background(), [][]byte{body}, answer.Want{})[0]
 	}()
 	<-joined
 	l := r.log

@@ -69,7 +69,7 @@ func never(t *testing.T, r *rig, size uint64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
-	if o := r.log.Submit(ctx, [][]byte{r.phone("nobody").Register()}, true)[0]; !errors.Is(o.Err, context.DeadlineExceeded) {
+	if o := r.log.Submit(ctx, [][]byte{r.phone("nobody").Register()}, answer.Want{Receipt: true})[0]; !errors.Is(o.Err, context.DeadlineExceeded) {
 		t.Errorf("submitted without a quorum: %+v", o)
 	}
 	if now, _ := r.log.Position(); now >= size {
@@ -123,13 +123,13 @@ func TestQuorumIsAwaited(t *testing.T) {
 	ws[2].set(func(w *witness) { w.down = true })
 	body = p.Add()
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	r.log.Submit(ctx, [][]byte{body}, true)
+	r.log.Submit(ctx, [][]byte{body}, answer.Want{Receipt: true})
 	cancel()
 	last := r.log.Published()
 	r.stop()
 	r.open()
 	ctx, cancel = context.WithTimeout(context.Background(), 200*time.Millisecond)
-	if o := r.log.Submit(ctx, [][]byte{body}, true)[0]; !errors.Is(o.Err, context.DeadlineExceeded) {
+	if o := r.log.Submit(ctx, [][]byte{body}, answer.Want{Receipt: true})[0]; !errors.Is(o.Err, context.DeadlineExceeded) {
 		t.Errorf("acknowledged after a restart without a quorum: %+v", o)
 	}
 	cancel()

@@ -46,13 +46,26 @@ func (h *memHead) Store(note []byte) error {
 	return nil
 }
 
-// failing is a store whose next Commit fails, having kept nothing.
+// failing is a store whose next Commit or Reserve fails, having kept nothing.
 type failing struct {
 	store.Store
-	fail error
+	fail    error
+	reserve error
+	stall   func() // called before each Commit
+}
+
+func (f *failing) Reserve(events []store.Pending) error {
+	if err := f.reserve; err != nil {
+		f.reserve = nil
+		return err
+	}
+	return f.Store.Reserve(events)
 }
 
 func (f *failing) Commit(b *store.Batch) error {
+	if f.stall != nil {
+		f.stall()
+	}
 	if err := f.fail; err != nil {
 		f.fail = nil
 		return err
@@ -77,15 +90,19 @@ type rig struct {
 	now time.Time
 }
 
-func newRig(t *testing.T) *rig {
-	r := makeRig(t)
+func newRig(t *testing.T) *rig { return newRigOn(t, vfs.NewMem()) }
+
+func newRigOn(t *testing.T, disk vfs.FS) *rig {
+	r := makeRigOn(t, disk)
 	r.open()
 	return r
 }
 
 // makeRig is a rig whose log was made and not opened yet.
-func makeRig(t *testing.T) *rig {
-	r := &rig{t: t, disk: vfs.NewMem(), head: &memHead{}, now: time.UnixMilli(int64(start))}
+func makeRig(t *testing.T) *rig { return makeRigOn(t, vfs.NewMem()) }
+
+func makeRigOn(t *testing.T, disk vfs.FS) *rig {
+	r := &rig{t: t, disk: disk, head: &memHead{}, now: time.UnixMilli(int64(start))}
 	signer, err := checkpoint.NewSigner(string(origin), liar.Seed("log"))
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +168,7 @@ func (r *rig) stop() error {
 }
 
 func (r *rig) submit(bodies ...[]byte) []answer.Outcome {
-	return r.log.Submit(context.Background(), bodies, true)
+	return r.log.Submit(context.Background(), bodies, answer.Want{Receipt: true})
 }
 
 func (r *rig) accepted(bodies ...[]byte) []answer.Outcome {

@@ -2,7 +2,6 @@ package log
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -71,9 +70,7 @@ var errBatch = errors.New("the epoch could not be sealed")
 // when the log was idle for a heartbeat.
 func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 	l.mu.Lock()
-	n := min(len(l.open), l.cfg.MaxEpochEvents)
-	batch := l.open[:n:n]
-	l.open = l.open[n:]
+	batch, timeMs := l.cutOpen()
 	select {
 	case <-l.full:
 	default:
@@ -82,13 +79,13 @@ func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 		l.wake(len(l.open) >= l.cfg.MaxEpochEvents)
 	}
 	l.mu.Unlock()
-	if n == 0 && !idle {
+	if len(batch) == 0 && !idle {
 		return false, nil
 	}
-	if err := l.seal(nil, batch); err != nil {
+	l.reserve() // so that no row of this batch is on its way to the store beside Commit, which deletes it
+	if err := l.seal(nil, batch, timeMs); err != nil {
 		if errors.Is(err, errBatch) {
-			// Later events build on those of this epoch, so they go with them.
-			l.failAll(batch, err)
+			l.failBatch(batch, err)
 			return true, nil
 		}
 		l.failAll(batch, err)
@@ -105,25 +102,20 @@ func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 // seal makes one epoch, in the write order of protocol section 8. An errBatch
 // means that nothing happened. Any other error means that this process does
 // not know what is on disk, or who has seen what: it must end.
-func (l *Log) seal(first [][]byte, batch []*ticket) error {
+//
+// timeMs was fixed when the batch was cut.
+func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 	q := &l.seq
-
-	// The times of epochs rise strictly, whatever the clock does.
-	now := uint64(l.now().UnixMilli())
-	timeMs := max(now, q.state.TimeMs+1)
-	if q.state.Size > 0 && timeMs > now+uint64(maxEpochAhead.Milliseconds()) {
+	if now := uint64(l.now().UnixMilli()); q.state.Size > 0 && timeMs > now+uint64(maxEpochAhead.Milliseconds()) {
 		return fmt.Errorf("%w: the clock is %d ms behind the newest epoch: set it", errBatch, timeMs-now)
 	}
 
 	b := &store.Batch{First: q.state.Size, Leaves: first, Erase: q.erase}
-	openings := make([]byte, 16*len(batch))
-	rand.Read(openings) // never fails; never drawn again for an event that was committed
 	accounts := make(map[name.AccountID]*store.Account)
-	for i, t := range batch {
+	for _, t := range batch {
 		t.position = b.First + uint64(len(b.Leaves))
 		e := t.checked.Event()
-		opening := name.Opening(openings[16*i:])
-		c := commitment.Commit(opening, e.Account.Label(), e.Seq, t.body)
+		c := commitment.Commit(t.opening, e.Account.Label(), e.Seq, t.body)
 		l := leaf.Event{Index: t.index, Commitment: c}
 		b.Leaves = append(b.Leaves, l.Bytes())
 		b.Prefix = append(b.Prefix, prefix.Leaf{
@@ -132,7 +124,7 @@ func (l *Log) seal(first [][]byte, batch []*ticket) error {
 			Position: t.position,
 		})
 		b.Events = append(b.Events, store.Event{
-			Account: e.Account, Seq: e.Seq, Position: t.position, Opening: opening, Body: t.body,
+			Account: e.Account, Seq: e.Seq, Position: t.position, Opening: t.opening, Body: t.body,
 			Anchor: t.after.Anchor, Erase: t.after.Erase, Live: t.live,
 		})
 		accounts[e.Account] = t.after

@@ -27,6 +27,10 @@ type ticket struct {
 	after   *store.Account // the account after it
 	live    []uint32
 
+	opening name.Opening
+	cut     bool     // its epoch is being sealed; under Log.mu
+	promise *promise // nil: its receipt was not asked for; under Log.mu
+
 	done     chan struct{} // closed when it is signed at position, or err is set
 	position uint64
 	err      error
@@ -40,25 +44,26 @@ type submission struct {
 	index   *name.Index // nil until evaluated
 	outcome answer.Outcome
 	wait    *ticket
+	promise *promise // the ticket's, if this one waits for it
 }
 
 func (s *submission) settled() bool { return s.outcome.Refused != nil || s.outcome.Err != nil }
 
-// Submit logs events and waits until they are published. Each gets an outcome
-// of its own, in order; events of one account may follow each other in one
-// call. The same event again, also with another valid signature, gets the
-// outcome of the one that is logged.
-func (l *Log) Submit(ctx context.Context, events [][]byte, receipts bool) []answer.Outcome {
+// Submit logs events and waits until they are published, or with WaitDurable
+// until they are promised. Each gets an outcome of its own, in order; events of
+// one account may follow each other in one call. The same event again, also
+// with another valid signature, gets the outcome of the one that is logged.
+func (l *Log) Submit(ctx context.Context, events [][]byte, want answer.Want) []answer.Outcome {
 	subs := make([]submission, len(events))
 	l.admitAll(subs, events)
 	for i := range subs {
 		if !subs[i].settled() {
-			l.join(&subs[i])
+			l.join(&subs[i], want.Wait)
 		}
 	}
 	outcomes := make([]answer.Outcome, len(subs))
 	for i := range subs {
-		l.await(ctx, &subs[i], receipts)
+		l.await(ctx, &subs[i], want.Receipt)
 		outcomes[i] = subs[i].outcome
 	}
 	return outcomes
@@ -126,9 +131,14 @@ func (l *Log) evaluate(s *submission) {
 
 // join applies the account rules, in the order in which events arrive, and
 // lets the event into the open epoch.
-func (l *Log) join(s *submission) {
+func (l *Log) join(s *submission, wait answer.Wait) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer func() {
+		if wait == answer.WaitDurable && s.wait != nil {
+			s.promise = l.promise(s.wait)
+		}
+	}()
 	at, err := l.accountLocked(s.event.Account)
 	if err != nil {
 		s.outcome.Err = err
@@ -153,14 +163,8 @@ func (l *Log) join(s *submission) {
 		return
 	}
 	l.evaluate(s)
-	t := &ticket{checked: s.checked, body: s.body, index: *s.index, after: &after, done: make(chan struct{})}
-	for _, d := range after.Devices {
-		t.live = append(t.live, d.KeyIndex)
-	}
-	l.open = append(l.open, t)
-	l.pending[s.event.Account] = append(l.pending[s.event.Account], t)
-	s.wait = t
-	l.wake(len(l.open) >= l.cfg.MaxEpochEvents)
+	s.wait = newTicket(s, &after)
+	l.enter(s.wait)
 }
 
 // apply is the protocol's rules and this server's own.
@@ -174,16 +178,7 @@ func (l *Log) apply(at *store.Account, s *submission) error {
 	if len(at.Introduced) >= MaxIntroduced && (e.Type == event.AddDevice || e.Type == event.Reregister) {
 		return &event.Error{Rule: event.RuleListFull, Detail: fmt.Sprintf("the account has used %d keys, the most this log remembers", len(at.Introduced))}
 	}
-	if err := at.Apply(s.checked); err != nil {
-		return err
-	}
-	if e.IsAnchor() {
-		at.Anchor = e.Seq
-	}
-	if e.Type == event.Erase {
-		at.Erase = e.Seq
-	}
-	return nil
+	return follow(at, s.checked)
 }
 
 // rejoin answers for a seq that is taken: by this very event, perhaps with
@@ -237,6 +232,10 @@ func (l *Log) headBody(id name.AccountID, at *store.Account) ([]byte, error) {
 // await blocks until the event is published. A caller that goes away
 // takes nothing back: the event stays on its way.
 func (l *Log) await(ctx context.Context, s *submission, receipts bool) {
+	if s.promise != nil {
+		l.awaitPromise(ctx, s)
+		return
+	}
 	if t := s.wait; t != nil {
 		select {
 		case <-t.done:

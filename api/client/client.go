@@ -95,14 +95,19 @@ func (c *Client) Lookup(ctx context.Context, request []byte) ([]byte, error) {
 	return r.GetAnswer(), nil
 }
 
-// Submit sends 1 to 1000 encoded events and waits until they are published.
+// Submit sends 1 to 1000 encoded events and waits until they are published, or
+// with answer.WaitDurable until they are promised: verify each receipt.
 // Each gets an outcome, in order. An error says nothing about what became of
 // the events: sending them again is safe.
-func (c *Client) Submit(ctx context.Context, events [][]byte, receipts bool) ([]answer.Outcome, error) {
+func (c *Client) Submit(ctx context.Context, events [][]byte, want answer.Want) ([]answer.Outcome, error) {
 	if len(events) == 0 || len(events) > musterv1.MaxEvents {
 		return nil, fmt.Errorf("submitting %d events: want 1 to %d at once", len(events), musterv1.MaxEvents)
 	}
-	r, err := c.account.Submit(ctx, &musterv1.SubmitRequest{Events: events, Receipts: receipts})
+	request := &musterv1.SubmitRequest{Events: events, Receipts: want.Receipt}
+	if want.Wait == answer.WaitDurable {
+		request.Wait = musterv1.Wait_WAIT_DURABLE
+	}
+	r, err := c.account.Submit(ctx, request)
 	if err != nil {
 		return nil, c.explain("submitting", err)
 	}
@@ -111,7 +116,11 @@ func (c *Client) Submit(ctx context.Context, events [][]byte, receipts bool) ([]
 	}
 	outcomes := make([]answer.Outcome, len(events))
 	for i, result := range r.GetResults() {
-		if outcomes[i], err = outcome(result); err != nil {
+		outcomes[i], err = outcome(result)
+		if err == nil && outcomes[i].Promised && want.Wait != answer.WaitDurable {
+			err = errors.New("only a promise, where a logged event was asked for")
+		}
+		if err != nil {
 			return nil, fmt.Errorf("submitting: the log at %s, event %d of %d: %w", c.base, i+1, len(events), err)
 		}
 	}
@@ -125,6 +134,7 @@ func outcome(r *musterv1.SubmitResult) (o answer.Outcome, err error) {
 		if len(a.GetEventId()) != len(name.EventID{}) {
 			return o, fmt.Errorf("event_id of %d bytes, want %d", len(a.GetEventId()), len(name.EventID{}))
 		}
+		o.Promised = a.Position == nil
 		o.Seq, o.Position, o.Event, o.Receipt = a.GetSeq(), a.GetPosition(), name.EventID(a.GetEventId()), a.GetReceipt()
 	case *musterv1.SubmitResult_Refused:
 		f := result.Refused

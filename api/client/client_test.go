@@ -17,6 +17,7 @@ import (
 
 	"github.com/musterlog/muster/api/client"
 	musterv1 "github.com/musterlog/muster/api/v1"
+	"github.com/musterlog/muster/log/answer"
 )
 
 // against is a client of a server that does what a test says.
@@ -221,7 +222,7 @@ func TestFilesOfWrongForm(t *testing.T) {
 // TestSubmitDoubtsTheServer: results that cannot be are errors, not outcomes.
 func TestSubmitDoubtsTheServer(t *testing.T) {
 	accepted := func(id []byte) *musterv1.SubmitResult {
-		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Accepted{Accepted: &musterv1.Accepted{EventId: id}}}
+		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Accepted{Accepted: &musterv1.Accepted{EventId: id, Position: proto.Uint64(2)}}}
 	}
 	good := accepted(make([]byte, 32))
 	for _, c := range []struct {
@@ -231,6 +232,7 @@ func TestSubmitDoubtsTheServer(t *testing.T) {
 	}{
 		{"good", []*musterv1.SubmitResult{good, good}, true},
 		{"none", nil, false},
+		{"a promise", []*musterv1.SubmitResult{good, {Result: &musterv1.SubmitResult_Accepted{Accepted: &musterv1.Accepted{EventId: make([]byte, 32)}}}}, false},
 		{"too few", []*musterv1.SubmitResult{good}, false},
 		{"too many", []*musterv1.SubmitResult{good, good, good}, false},
 		{"without content", []*musterv1.SubmitResult{good, {}}, false},
@@ -247,7 +249,7 @@ func TestSubmitDoubtsTheServer(t *testing.T) {
 				w.Header().Set("Content-Type", "application/proto")
 				w.Write(body)
 			})
-			outcomes, err := cl.Submit(t.Context(), [][]byte{{1}, {2}}, false)
+			outcomes, err := cl.Submit(t.Context(), [][]byte{{1}, {2}}, answer.Want{})
 			if (err == nil) != c.good {
 				t.Errorf("got %v, %v; want good = %v", outcomes, err, c.good)
 			}
@@ -255,7 +257,7 @@ func TestSubmitDoubtsTheServer(t *testing.T) {
 	}
 	never := against(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL) })
 	for _, n := range []int{0, musterv1.MaxEvents + 1} {
-		if _, err := never.Submit(t.Context(), make([][]byte, n), false); err == nil {
+		if _, err := never.Submit(t.Context(), make([][]byte, n), answer.Want{}); err == nil {
 			t.Errorf("%d events were sent", n)
 		}
 	}
@@ -274,7 +276,7 @@ func TestRefusalIsFitToPrint(t *testing.T) {
 		w.Header().Set("Content-Type", "application/proto")
 		w.Write(raw)
 	})
-	outcomes, err := c.Submit(t.Context(), [][]byte{{1}, {2}}, false)
+	outcomes, err := c.Submit(t.Context(), [][]byte{{1}, {2}}, answer.Want{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,9 +23,10 @@ var ErrNotFound = errors.New("not found")
 // to the server's log, and the caller learns only that there was one.
 type Backend interface {
 	// Submit logs 1 to 1000 encoded events, of any length and content, and
-	// waits until they are published or ctx ends. It returns one outcome for
+	// waits until they are published, with answer.WaitDurable until they are
+	// promised, or until ctx ends. It returns one outcome for
 	// each, in order. The text of an outcome's Err is told to the caller.
-	Submit(ctx context.Context, events [][]byte, receipts bool) []answer.Outcome
+	Submit(ctx context.Context, events [][]byte, want answer.Want) []answer.Outcome
 
 	// Lookup answers a canonical Request with a canonical Answer (protocol
 	// section 5). It returns answer.ErrRequest for a request that breaks its

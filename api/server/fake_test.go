@@ -30,7 +30,7 @@ type fake struct {
 	note   []byte
 
 	mu       sync.Mutex // guards what follows, which a test changes and reads while the server runs
-	submit   func(events [][]byte, receipts bool) []answer.Outcome
+	submit   func(events [][]byte, want answer.Want) []answer.Outcome
 	lookup   func(ctx context.Context, request []byte) ([]byte, error)
 	spoil    func([]byte) []byte // of tiles and entries
 	fault    error               // of tiles and entries
@@ -76,7 +76,7 @@ func pairs(hashes [][32]byte) (up [][32]byte) {
 	return up
 }
 
-func (f *fake) Submit(_ context.Context, events [][]byte, receipts bool) []answer.Outcome {
+func (f *fake) Submit(_ context.Context, events [][]byte, want answer.Want) []answer.Outcome {
 	submit := mixedFor
 	f.with(func() {
 		f.received = events
@@ -84,21 +84,24 @@ func (f *fake) Submit(_ context.Context, events [][]byte, receipts bool) []answe
 			submit = f.submit
 		}
 	})
-	return submit(events, receipts)
+	return submit(events, want)
 }
 
-func mixedFor(events [][]byte, receipts bool) []answer.Outcome {
-	return mixed(len(events), receipts)
+func mixedFor(events [][]byte, want answer.Want) []answer.Outcome {
+	return mixed(len(events), want)
 }
 
 // mixed is every kind of outcome in turn.
-func mixed(n int, receipts bool) []answer.Outcome {
+func mixed(n int, want answer.Want) []answer.Outcome {
 	out := make([]answer.Outcome, n)
 	for i := range out {
 		switch i % 4 {
 		case 0:
 			out[i] = answer.Outcome{Seq: uint32(i), Position: 1<<62 + uint64(i), Event: name.EventID{1, byte(i)}}
-			if receipts {
+			if want.Wait == answer.WaitDurable {
+				out[i].Promised, out[i].Position = true, 0
+			}
+			if want.Receipt || out[i].Promised {
 				out[i].Receipt = fmt.Appendf(nil, "receipt %d", i)
 			}
 		case 1:

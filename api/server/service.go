@@ -50,7 +50,15 @@ func (s *service) Submit(ctx context.Context, r *musterv1.SubmitRequest) (*muste
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	outcomes := s.backend.Submit(ctx, events, r.GetReceipts())
+	want := answer.Want{Receipt: r.GetReceipts()}
+	switch r.GetWait() {
+	case musterv1.Wait_WAIT_PUBLISHED:
+	case musterv1.Wait_WAIT_DURABLE:
+		want.Wait = answer.WaitDurable
+	default:
+		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("wait %d: this log knows 0 (published) and 1 (durable)", r.GetWait()))
+	}
+	outcomes := s.backend.Submit(ctx, events, want)
 	if len(outcomes) != len(events) {
 		return nil, s.fault("Submit", fmt.Errorf("%d outcomes for %d events", len(outcomes), len(events)))
 	}
@@ -75,12 +83,11 @@ func result(o *answer.Outcome) *musterv1.SubmitResult {
 			Unavailable: &musterv1.Unavailable{Message: o.Err.Error()},
 		}}
 	default:
-		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Accepted{Accepted: &musterv1.Accepted{
-			Seq:      o.Seq,
-			Position: o.Position,
-			EventId:  o.Event[:],
-			Receipt:  o.Receipt,
-		}}}
+		a := &musterv1.Accepted{Seq: o.Seq, EventId: o.Event[:], Receipt: o.Receipt}
+		if !o.Promised {
+			a.Position = &o.Position
+		}
+		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Accepted{Accepted: a}}
 	}
 }
 

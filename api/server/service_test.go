@@ -25,11 +25,11 @@ import (
 const service = "/muster.v1.MusterService/"
 
 func TestSubmitOutcomes(t *testing.T) {
-	for _, receipts := range []bool{false, true} {
-		t.Run(fmt.Sprintf("receipts=%v", receipts), func(t *testing.T) {
+	for _, asked := range []answer.Want{{}, {Receipt: true}, {Wait: answer.WaitDurable}} {
+		t.Run(fmt.Sprintf("%+v", asked), func(t *testing.T) {
 			f := newFake(2)
 			events := [][]byte{{1}, {}, bytes.Repeat([]byte{2}, 2000), {3, 4}, {5}}
-			got, err := dial(t, serve(t, f)).Submit(t.Context(), events, receipts)
+			got, err := dial(t, serve(t, f)).Submit(t.Context(), events, asked)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +43,7 @@ func TestSubmitOutcomes(t *testing.T) {
 					t.Errorf("event %d arrived as %x", i, received[i])
 				}
 			}
-			want := mixed(len(events), receipts)
+			want := mixed(len(events), asked)
 			for i := range want {
 				if (got[i].Err == nil) != (want[i].Err == nil) || got[i].Err != nil && got[i].Err.Error() != want[i].Err.Error() {
 					t.Errorf("outcome %d: error %v, want %v", i, got[i].Err, want[i].Err)
@@ -58,6 +58,24 @@ func TestSubmitOutcomes(t *testing.T) {
 				t.Errorf("refusal came back as %+v", refused)
 			}
 		})
+	}
+}
+
+// A promise is no answer to who waits for the log, and nobody waits in a way
+// that this server does not know.
+func TestSubmitWaits(t *testing.T) {
+	f := newFake(2)
+	f.submit = func([][]byte, answer.Want) []answer.Outcome {
+		return []answer.Outcome{{Promised: true, Receipt: []byte("promise")}}
+	}
+	url := serve(t, f)
+	if o, err := dial(t, url).Submit(t.Context(), [][]byte{{1}}, answer.Want{}); err == nil {
+		t.Errorf("a promise was taken for a logged event: %+v", o)
+	}
+	raw := musterv1connect.NewMusterServiceClient(http.DefaultClient, url)
+	_, err := raw.Submit(t.Context(), &musterv1.SubmitRequest{Events: [][]byte{{1}}, Wait: 2})
+	if connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("wait 2: %v, want invalid_argument", err)
 	}
 }
 
@@ -82,7 +100,7 @@ func TestSubmitCounts(t *testing.T) {
 	}
 	t.Run("the backend loses one", func(t *testing.T) {
 		f.with(func() {
-			f.submit = func(events [][]byte, _ bool) []answer.Outcome { return mixed(len(events)-1, false) }
+			f.submit = func(events [][]byte, _ answer.Want) []answer.Outcome { return mixed(len(events)-1, answer.Want{}) }
 		})
 		_, err := raw.Submit(t.Context(), &musterv1.SubmitRequest{Events: make([][]byte, 3)})
 		if err == nil || connect.CodeOf(err) != connect.CodeInternal {
@@ -319,12 +337,12 @@ func TestCallEnds(t *testing.T) {
 
 func TestPanicCostsOneRequest(t *testing.T) {
 	f := newFake(300)
-	f.submit = func([][]byte, bool) []answer.Outcome { panic("a secret in a panic") }
+	f.submit = func([][]byte, answer.Want) []answer.Outcome { panic("a secret in a panic") }
 	f.lookup = func(context.Context, []byte) ([]byte, error) { panic("a secret in a panic") }
 	f.spoil = func([]byte) []byte { panic("a secret in a panic") }
 	url := serve(t, f)
 	c := dial(t, url)
-	_, submitted := c.Submit(t.Context(), [][]byte{{1}}, false)
+	_, submitted := c.Submit(t.Context(), [][]byte{{1}}, answer.Want{})
 	_, looked := c.Lookup(t.Context(), nil)
 	for _, err := range []error{submitted, looked} {
 		if err == nil || connect.CodeOf(err) != connect.CodeInternal || strings.Contains(err.Error(), "secret") {

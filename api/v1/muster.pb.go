@@ -37,12 +37,66 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Wait is how far an event must have come before it is answered.
+type Wait int32
+
+const (
+	// Logged, under a published checkpoint that meets the log's policy.
+	Wait_WAIT_PUBLISHED Wait = 0
+	// Kept, and promised with the log's signature to be logged in time. An event
+	// that is being sealed already, or is logged, is answered as with
+	// WAIT_PUBLISHED.
+	Wait_WAIT_DURABLE Wait = 1
+)
+
+// Enum value maps for Wait.
+var (
+	Wait_name = map[int32]string{
+		0: "WAIT_PUBLISHED",
+		1: "WAIT_DURABLE",
+	}
+	Wait_value = map[string]int32{
+		"WAIT_PUBLISHED": 0,
+		"WAIT_DURABLE":   1,
+	}
+)
+
+func (x Wait) Enum() *Wait {
+	p := new(Wait)
+	*p = x
+	return p
+}
+
+func (x Wait) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Wait) Descriptor() protoreflect.EnumDescriptor {
+	return file_muster_v1_muster_proto_enumTypes[0].Descriptor()
+}
+
+func (Wait) Type() protoreflect.EnumType {
+	return &file_muster_v1_muster_proto_enumTypes[0]
+}
+
+func (x Wait) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Wait.Descriptor instead.
+func (Wait) EnumDescriptor() ([]byte, []int) {
+	return file_muster_v1_muster_proto_rawDescGZIP(), []int{0}
+}
+
 type SubmitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Encoded Events (protocol section 3), 1 to 1000 of them.
 	Events [][]byte `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	// Whether accepted events come back with a receipt.
-	Receipts      bool `protobuf:"varint,2,opt,name=receipts,proto3" json:"receipts,omitempty"`
+	// Whether logged events come back with a receipt.
+	Receipts bool `protobuf:"varint,2,opt,name=receipts,proto3" json:"receipts,omitempty"`
+	// How long to wait. Either way, sending an event again gives the same answer
+	// or the one that says more.
+	Wait          Wait `protobuf:"varint,3,opt,name=wait,proto3,enum=muster.v1.Wait" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -89,6 +143,13 @@ func (x *SubmitRequest) GetReceipts() bool {
 		return x.Receipts
 	}
 	return false
+}
+
+func (x *SubmitRequest) GetWait() Wait {
+	if x != nil {
+		return x.Wait
+	}
+	return Wait_WAIT_PUBLISHED
 }
 
 type SubmitResponse struct {
@@ -235,17 +296,20 @@ func (*SubmitResult_Refused) isSubmitResult_Result() {}
 
 func (*SubmitResult_Unavailable) isSubmitResult_Result() {}
 
-// Accepted: the event is logged and published.
+// Accepted: the event is logged and published, or promised.
 type Accepted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event's place in its account's history.
 	Seq uint32 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
-	// The position of its EVENT leaf in the log.
-	Position uint64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// The position of its EVENT leaf in the log; absent while it is promised and
+	// not logged.
+	Position *uint64 `protobuf:"varint,2,opt,name=position,proto3,oneof" json:"position,omitempty"`
 	// 32 bytes: its event_id (protocol section 3).
 	EventId []byte `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// If asked for: the canonical bytes that prove it is logged, under the first
-	// published checkpoint that covers it (protocol section 8). Else empty.
+	// Without a position: the canonical Durable, the log's promise (protocol
+	// section 9.1). With one, and if asked for: the canonical Published, which
+	// proves that it is logged, under the first published checkpoint that covers
+	// it (section 8.3). Else empty.
 	Receipt       []byte `protobuf:"bytes,4,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -289,8 +353,8 @@ func (x *Accepted) GetSeq() uint32 {
 }
 
 func (x *Accepted) GetPosition() uint64 {
-	if x != nil {
-		return x.Position
+	if x != nil && x.Position != nil {
+		return *x.Position
 	}
 	return 0
 }
@@ -683,22 +747,24 @@ var File_muster_v1_muster_proto protoreflect.FileDescriptor
 
 const file_muster_v1_muster_proto_rawDesc = "" +
 	"\n" +
-	"\x16muster/v1/muster.proto\x12\tmuster.v1\"C\n" +
+	"\x16muster/v1/muster.proto\x12\tmuster.v1\"h\n" +
 	"\rSubmitRequest\x12\x16\n" +
 	"\x06events\x18\x01 \x03(\fR\x06events\x12\x1a\n" +
-	"\breceipts\x18\x02 \x01(\bR\breceipts\"C\n" +
+	"\breceipts\x18\x02 \x01(\bR\breceipts\x12#\n" +
+	"\x04wait\x18\x03 \x01(\x0e2\x0f.muster.v1.WaitR\x04wait\"C\n" +
 	"\x0eSubmitResponse\x121\n" +
 	"\aresults\x18\x01 \x03(\v2\x17.muster.v1.SubmitResultR\aresults\"\xb7\x01\n" +
 	"\fSubmitResult\x121\n" +
 	"\baccepted\x18\x01 \x01(\v2\x13.muster.v1.AcceptedH\x00R\baccepted\x12.\n" +
 	"\arefused\x18\x02 \x01(\v2\x12.muster.v1.RefusedH\x00R\arefused\x12:\n" +
 	"\vunavailable\x18\x03 \x01(\v2\x16.muster.v1.UnavailableH\x00R\vunavailableB\b\n" +
-	"\x06result\"m\n" +
+	"\x06result\"\x7f\n" +
 	"\bAccepted\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x1a\n" +
-	"\bposition\x18\x02 \x01(\x04R\bposition\x12\x19\n" +
+	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x1f\n" +
+	"\bposition\x18\x02 \x01(\x04H\x00R\bposition\x88\x01\x01\x12\x19\n" +
 	"\bevent_id\x18\x03 \x01(\fR\aeventId\x12\x18\n" +
-	"\areceipt\x18\x04 \x01(\fR\areceipt\"_\n" +
+	"\areceipt\x18\x04 \x01(\fR\areceiptB\v\n" +
+	"\t_position\"_\n" +
 	"\aRefused\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\rR\x04role\x12\x18\n" +
@@ -721,7 +787,10 @@ const file_muster_v1_muster_proto_rawDesc = "" +
 	"\fheartbeat_ms\x18\a \x01(\x04R\vheartbeatMs\x12\x1f\n" +
 	"\vmax_devices\x18\b \x01(\rR\n" +
 	"maxDevices\x12%\n" +
-	"\x0eserver_version\x18\t \x01(\tR\rserverVersion2\xd5\x01\n" +
+	"\x0eserver_version\x18\t \x01(\tR\rserverVersion*,\n" +
+	"\x04Wait\x12\x12\n" +
+	"\x0eWAIT_PUBLISHED\x10\x00\x12\x10\n" +
+	"\fWAIT_DURABLE\x10\x012\xd5\x01\n" +
 	"\rMusterService\x12B\n" +
 	"\x06Submit\x12\x18.muster.v1.SubmitRequest\x1a\x19.muster.v1.SubmitResponse\"\x03\x90\x02\x02\x12B\n" +
 	"\x06Lookup\x12\x18.muster.v1.LookupRequest\x1a\x19.muster.v1.LookupResponse\"\x03\x90\x02\x02\x12<\n" +
@@ -739,35 +808,38 @@ func file_muster_v1_muster_proto_rawDescGZIP() []byte {
 	return file_muster_v1_muster_proto_rawDescData
 }
 
+var file_muster_v1_muster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_muster_v1_muster_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_muster_v1_muster_proto_goTypes = []any{
-	(*SubmitRequest)(nil),  // 0: muster.v1.SubmitRequest
-	(*SubmitResponse)(nil), // 1: muster.v1.SubmitResponse
-	(*SubmitResult)(nil),   // 2: muster.v1.SubmitResult
-	(*Accepted)(nil),       // 3: muster.v1.Accepted
-	(*Refused)(nil),        // 4: muster.v1.Refused
-	(*Unavailable)(nil),    // 5: muster.v1.Unavailable
-	(*LookupRequest)(nil),  // 6: muster.v1.LookupRequest
-	(*LookupResponse)(nil), // 7: muster.v1.LookupResponse
-	(*InfoRequest)(nil),    // 8: muster.v1.InfoRequest
-	(*InfoResponse)(nil),   // 9: muster.v1.InfoResponse
+	(Wait)(0),              // 0: muster.v1.Wait
+	(*SubmitRequest)(nil),  // 1: muster.v1.SubmitRequest
+	(*SubmitResponse)(nil), // 2: muster.v1.SubmitResponse
+	(*SubmitResult)(nil),   // 3: muster.v1.SubmitResult
+	(*Accepted)(nil),       // 4: muster.v1.Accepted
+	(*Refused)(nil),        // 5: muster.v1.Refused
+	(*Unavailable)(nil),    // 6: muster.v1.Unavailable
+	(*LookupRequest)(nil),  // 7: muster.v1.LookupRequest
+	(*LookupResponse)(nil), // 8: muster.v1.LookupResponse
+	(*InfoRequest)(nil),    // 9: muster.v1.InfoRequest
+	(*InfoResponse)(nil),   // 10: muster.v1.InfoResponse
 }
 var file_muster_v1_muster_proto_depIdxs = []int32{
-	2, // 0: muster.v1.SubmitResponse.results:type_name -> muster.v1.SubmitResult
-	3, // 1: muster.v1.SubmitResult.accepted:type_name -> muster.v1.Accepted
-	4, // 2: muster.v1.SubmitResult.refused:type_name -> muster.v1.Refused
-	5, // 3: muster.v1.SubmitResult.unavailable:type_name -> muster.v1.Unavailable
-	0, // 4: muster.v1.MusterService.Submit:input_type -> muster.v1.SubmitRequest
-	6, // 5: muster.v1.MusterService.Lookup:input_type -> muster.v1.LookupRequest
-	8, // 6: muster.v1.MusterService.Info:input_type -> muster.v1.InfoRequest
-	1, // 7: muster.v1.MusterService.Submit:output_type -> muster.v1.SubmitResponse
-	7, // 8: muster.v1.MusterService.Lookup:output_type -> muster.v1.LookupResponse
-	9, // 9: muster.v1.MusterService.Info:output_type -> muster.v1.InfoResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	0,  // 0: muster.v1.SubmitRequest.wait:type_name -> muster.v1.Wait
+	3,  // 1: muster.v1.SubmitResponse.results:type_name -> muster.v1.SubmitResult
+	4,  // 2: muster.v1.SubmitResult.accepted:type_name -> muster.v1.Accepted
+	5,  // 3: muster.v1.SubmitResult.refused:type_name -> muster.v1.Refused
+	6,  // 4: muster.v1.SubmitResult.unavailable:type_name -> muster.v1.Unavailable
+	1,  // 5: muster.v1.MusterService.Submit:input_type -> muster.v1.SubmitRequest
+	7,  // 6: muster.v1.MusterService.Lookup:input_type -> muster.v1.LookupRequest
+	9,  // 7: muster.v1.MusterService.Info:input_type -> muster.v1.InfoRequest
+	2,  // 8: muster.v1.MusterService.Submit:output_type -> muster.v1.SubmitResponse
+	8,  // 9: muster.v1.MusterService.Lookup:output_type -> muster.v1.LookupResponse
+	10, // 10: muster.v1.MusterService.Info:output_type -> muster.v1.InfoResponse
+	8,  // [8:11] is the sub-list for method output_type
+	5,  // [5:8] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_muster_proto_init() }
@@ -780,18 +852,20 @@ func file_muster_v1_muster_proto_init() {
 		(*SubmitResult_Refused)(nil),
 		(*SubmitResult_Unavailable)(nil),
 	}
+	file_muster_v1_muster_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_muster_proto_rawDesc), len(file_muster_v1_muster_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_muster_v1_muster_proto_goTypes,
 		DependencyIndexes: file_muster_v1_muster_proto_depIdxs,
+		EnumInfos:         file_muster_v1_muster_proto_enumTypes,
 		MessageInfos:      file_muster_v1_muster_proto_msgTypes,
 	}.Build()
 	File_muster_v1_muster_proto = out.File

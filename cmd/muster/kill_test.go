@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/musterlog/muster/api/client"
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/liar"
@@ -280,7 +281,7 @@ func TestStopAcknowledges(t *testing.T) {
 	body := o.phone.Confirm()
 	body[len(body)-1] ^= 1
 	until(t, "the event waits for its epoch", func(ctx context.Context) bool {
-		outcomes, err := c.Submit(ctx, [][]byte{body}, false)
+		outcomes, err := c.Submit(ctx, [][]byte{body}, answer.Want{})
 		if err != nil || outcomes[0].Refused == nil {
 			t.Fatalf("submitting a badly signed event: %v, %v", outcomes, err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
@@ -65,7 +66,7 @@ func (g *globals) operate(ctx context.Context, arg string, t event.Type, index u
 	if err != nil {
 		return err
 	}
-	outcomes, err := r.source.Submit(ctx, [][]byte{e.Bytes()}, false)
+	outcomes, err := r.source.Submit(ctx, [][]byte{e.Bytes()}, answer.Want{})
 	if err != nil {
 		return err
 	}

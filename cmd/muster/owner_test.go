@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/musterlog/muster/api/client"
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
@@ -66,7 +67,7 @@ func (o *owner) submit(t *testing.T, c *client.Client) bool {
 	for _, e := range events {
 		bodies = append(bodies, e.body)
 	}
-	outcomes, err := c.Submit(t.Context(), bodies, false)
+	outcomes, err := c.Submit(t.Context(), bodies, answer.Want{})
 	if err != nil {
 		return false
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/musterlog/muster/api/client"
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/event"
 )
 
@@ -122,7 +123,7 @@ func (s *submitter) flush(ctx context.Context) error {
 	if len(s.events) == 0 {
 		return nil
 	}
-	outcomes, err := s.client.Submit(ctx, s.events, false)
+	outcomes, err := s.client.Submit(ctx, s.events, answer.Want{})
 	if err != nil {
 		return fmt.Errorf("lines %d to %d: %w (sending them again is safe: an event that is logged stays one event)", s.lines[0], s.lines[len(s.lines)-1], err)
 	}

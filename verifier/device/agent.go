@@ -16,7 +16,7 @@ import (
 type Submitter interface {
 	// Submit returns an outcome for each event, in order, or an error when
 	// nothing can be said of any. The same bytes may be submitted again.
-	Submit(ctx context.Context, events [][]byte, receipts bool) ([]answer.Outcome, error)
+	Submit(ctx context.Context, events [][]byte, want answer.Want) ([]answer.Outcome, error)
 }
 
 // Agent sees one account's events into the log, and knows what became of
@@ -242,7 +242,7 @@ func (a *Agent) send(ctx context.Context, d *Draft, replace bool) (*Standing, er
 	if err := a.keep(d, replace); err != nil {
 		return nil, err
 	}
-	outcomes, err := a.Submitter.Submit(ctx, [][]byte{e.Bytes()}, true)
+	outcomes, err := a.Submitter.Submit(ctx, [][]byte{e.Bytes()}, answer.Want{Receipt: true})
 	if err == nil && len(outcomes) != 1 {
 		err = fmt.Errorf("%d outcomes for one event", len(outcomes))
 	}

@@ -594,7 +594,9 @@ func (e elsewhere) Lookup(_ context.Context, q ...verifier.Question) (*verifier.
 // silent has no outcome for what it is sent.
 type silent struct{ *world }
 
-func (silent) Submit(context.Context, [][]byte, bool) ([]answer.Outcome, error) { return nil, nil }
+func (silent) Submit(context.Context, [][]byte, answer.Want) ([]answer.Outcome, error) {
+	return nil, nil
+}
 
 func TestStrangeAnswers(t *testing.T) {
 	w, phone, _, _ := family(t)

@@ -41,7 +41,7 @@ type world struct {
 
 func newWorld() *world { return &world{at: event.NewAccount(logID, alice)} }
 
-func (w *world) Submit(_ context.Context, events [][]byte, receipts bool) ([]answer.Outcome, error) {
+func (w *world) Submit(_ context.Context, events [][]byte, want answer.Want) ([]answer.Outcome, error) {
 	w.submitted++
 	if w.down != nil {
 		return nil, w.down

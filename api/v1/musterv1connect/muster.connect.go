@@ -60,7 +60,7 @@ const (
 // MusterServiceClient is a client for the muster.v1.MusterService service.
 type MusterServiceClient interface {
 	// Submit sends account events and waits until they are published under a
-	// checkpoint that meets the log's policy. Each event has a result of its
+	// checkpoint that meets the log's policy, or until they are promised. Each event has a result of its
 	// own, in the order of the request; events of one account may follow each
 	// other in one call. Sending an event again, also with another valid
 	// signature, gives the result of the logged one: after a lost answer, send
@@ -147,7 +147,7 @@ func (c *musterServiceClient) Info(ctx context.Context, req *v1.InfoRequest) (*v
 // MusterServiceHandler is an implementation of the muster.v1.MusterService service.
 type MusterServiceHandler interface {
 	// Submit sends account events and waits until they are published under a
-	// checkpoint that meets the log's policy. Each event has a result of its
+	// checkpoint that meets the log's policy, or until they are promised. Each event has a result of its
 	// own, in the order of the request; events of one account may follow each
 	// other in one call. Sending an event again, also with another valid
 	// signature, gives the result of the logged one: after a lost answer, send

@@ -139,7 +139,7 @@ func found(err error) error {
 	return err
 }
 
-func (b backend) Submit(context.Context, [][]byte, bool) []answer.Outcome { return nil }
+func (b backend) Submit(context.Context, [][]byte, answer.Want) []answer.Outcome { return nil }
 
 func (b backend) Lookup(context.Context, []byte) ([]byte, error) {
 	return nil, errors.New("these are files only")
