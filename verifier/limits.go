@@ -4,6 +4,11 @@ import "time"
 
 // All limits of the verifier, each with its reason.
 const (
+	// maxPromise is how far ahead of this clock a receipt's merge_by may lie: a
+	// log that promises an event for next month promises nothing that a person
+	// waits for, and could say so in every receipt.
+	maxPromise = 24 * time.Hour
+
 	// DefaultMaxAge bounds how long a client can be held on an old view: a log
 	// publishes at least every minute, so an hour forgives outages, no more.
 	DefaultMaxAge = time.Hour

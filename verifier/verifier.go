@@ -42,8 +42,10 @@ type page struct {
 	verdict *checkpoint.Verdict
 	epoch   *leaf.Epoch
 	vrfKey  [32]byte
-	state   *State    // after the answer
-	steps   []account // as asked
+	state   *State         // after the answer
+	steps   []account      // as asked
+	queries []prefix.Query // of all versions in order
+	used    []answer.Used  // leaves whose inclusion is proven
 }
 
 // verify is the one way in which anything is accepted: protocol section 6, in
@@ -259,6 +261,7 @@ func checkMap(p *page, key *vrf.PublicKey, a *answer.Answer) error {
 			queries = append(queries, q)
 		}
 	}
+	p.queries = queries
 	for i, part := range slices.Collect(slices.Chunk(queries, answer.ProofCut)) {
 		if err := prefix.Verify(p.epoch.PrefixRoot, part, a.Proofs[i]); err != nil {
 			return &Failure{Check: CheckPrefix, Err: err}
@@ -300,6 +303,7 @@ func checkInclusion(p *page, a *answer.Answer) error {
 			return fail(CheckPositions, "position %d used twice", used[i].Position)
 		}
 	}
+	p.used = used
 	root, err := answer.Root(p.note.Size, used, a.Nodes)
 	if err != nil {
 		return &Failure{Check: CheckInclusion, Err: err}

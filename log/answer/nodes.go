@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/musterlog/muster/log/leaf"
 )
@@ -73,42 +74,97 @@ func Range(lo, n uint64, node NodeFunc) (leaf.Hash, error) {
 // Root is the verifier's walk over the same tree: it computes the root from
 // the used leaves and the nodes between them. Every node is used exactly once.
 func Root(size uint64, used []Used, nodes []leaf.Hash) (leaf.Hash, error) {
+	w, err := newWalk(size, used, nodes)
+	if err != nil {
+		return leaf.Hash{}, err
+	}
+	root, err := w.root(0, size, used)
+	return root, w.end(err)
+}
+
+// ExtractPath makes of a walk that proves many leaves the RFC 6962 section
+// 2.1.1 audit path of one of them, leaf to root. The caller has compared the
+// walk's Root with a signed one.
+func ExtractPath(size uint64, used []Used, nodes []leaf.Hash, position uint64) ([]leaf.Hash, error) {
+	w, err := newWalk(size, used, nodes)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(used, func(u Used) bool { return u.Position == position }) {
+		return nil, fmt.Errorf("%w: leaf %d is not used", errNodes, position)
+	}
+	path, err := w.path(0, size, used, position)
+	return path, w.end(err)
+}
+
+// walk is the verifier's; it uses up the nodes from left to right.
+type walk struct{ nodes []leaf.Hash }
+
+func newWalk(size uint64, used []Used, nodes []leaf.Hash) (*walk, error) {
 	for i := range used {
 		if used[i].Position >= size || i > 0 && used[i-1].Position >= used[i].Position {
-			return leaf.Hash{}, fmt.Errorf("%w: positions outside of the tree or used twice", errNodes)
+			return nil, fmt.Errorf("%w: positions outside of the tree or used twice", errNodes)
 		}
 	}
 	if len(used) == 0 {
-		return leaf.Hash{}, fmt.Errorf("%w: no leaf is used", errNodes)
+		return nil, fmt.Errorf("%w: no leaf is used", errNodes)
 	}
-	var walk func(lo, n uint64, used []Used) (leaf.Hash, error)
-	walk = func(lo, n uint64, used []Used) (leaf.Hash, error) {
-		if len(used) == 0 {
-			if len(nodes) == 0 {
-				return leaf.Hash{}, fmt.Errorf("%w: too few", errNodes)
-			}
-			h := nodes[0]
-			nodes = nodes[1:]
-			return h, nil
-		}
-		if n == 1 {
-			return used[0].Hash, nil
-		}
-		k := split(n)
-		cut := 0
-		for cut < len(used) && used[cut].Position < lo+k {
-			cut++
-		}
-		left, err := walk(lo, k, used[:cut])
-		if err != nil {
-			return leaf.Hash{}, err
-		}
-		right, err := walk(lo+k, n-k, used[cut:])
-		return leaf.Join(left, right), err
+	return &walk{nodes}, nil
+}
+
+func (w *walk) end(err error) error {
+	if err == nil && len(w.nodes) > 0 {
+		err = fmt.Errorf("%w: %d too many", errNodes, len(w.nodes))
 	}
-	root, err := walk(0, size, used)
-	if err == nil && len(nodes) > 0 {
-		err = fmt.Errorf("%w: %d too many", errNodes, len(nodes))
+	return err
+}
+
+// root is the hash of the n leaves from lo on, all that is used lies there.
+func (w *walk) root(lo, n uint64, used []Used) (leaf.Hash, error) {
+	if len(used) == 0 {
+		if len(w.nodes) == 0 {
+			return leaf.Hash{}, fmt.Errorf("%w: too few", errNodes)
+		}
+		h := w.nodes[0]
+		w.nodes = w.nodes[1:]
+		return h, nil
 	}
-	return root, err
+	if n == 1 {
+		return used[0].Hash, nil
+	}
+	k, cut := halves(lo, n, used)
+	left, err := w.root(lo, k, used[:cut])
+	if err != nil {
+		return leaf.Hash{}, err
+	}
+	right, err := w.root(lo+k, n-k, used[cut:])
+	return leaf.Join(left, right), err
+}
+
+// path is root's walk where a used leaf lies below: the other side's hash at
+// every step.
+func (w *walk) path(lo, n uint64, used []Used, position uint64) (path []leaf.Hash, err error) {
+	if n == 1 {
+		return nil, nil
+	}
+	k, cut := halves(lo, n, used)
+	var other leaf.Hash
+	if position < lo+k {
+		if path, err = w.path(lo, k, used[:cut], position); err == nil {
+			other, err = w.root(lo+k, n-k, used[cut:])
+		}
+	} else if other, err = w.root(lo, k, used[:cut]); err == nil {
+		path, err = w.path(lo+k, n-k, used[cut:], position)
+	}
+	return append(path, other), err
+}
+
+// halves is where a subtree of n leaves from lo on is split, and how many of
+// the used ones lie left.
+func halves(lo, n uint64, used []Used) (k uint64, cut int) {
+	k = split(n)
+	for cut < len(used) && used[cut].Position < lo+k {
+		cut++
+	}
+	return k, cut
 }

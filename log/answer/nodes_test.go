@@ -70,6 +70,46 @@ func TestNodesProveEverySubset(t *testing.T) {
 	}
 }
 
+// The path extracted for each used leaf is the one that RFC 6962 gives it.
+func TestExtractPath(t *testing.T) {
+	for size := 1; size <= 11; size++ {
+		tree := newTree(size)
+		for set := 1; set < 1<<size; set++ {
+			var positions []uint64
+			for i := range size {
+				if set>>i&1 == 1 {
+					positions = append(positions, uint64(i))
+				}
+			}
+			nodes, err := answer.Nodes(uint64(size), positions, tree.node)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for p := range uint64(size) {
+				got, err := answer.ExtractPath(uint64(size), tree.used(positions), nodes, p)
+				if !slices.Contains(positions, p) {
+					if err == nil {
+						t.Fatalf("size %d, used %v: a path of leaf %d", size, positions, p)
+					}
+					continue
+				}
+				want, _ := answer.Path(p, uint64(size), tree.node)
+				if err != nil || !slices.Equal(got, want) {
+					t.Fatalf("size %d, used %v, leaf %d: %v, %v; want %v", size, positions, p, got, err, want)
+				}
+			}
+			if _, err := answer.ExtractPath(uint64(size), tree.used(positions), append(nodes, leaf.Hash{}), positions[0]); err == nil {
+				t.Fatalf("size %d, used %v: a node too many", size, positions)
+			}
+			if len(nodes) > 0 {
+				if _, err := answer.ExtractPath(uint64(size), tree.used(positions), nodes[1:], positions[0]); err == nil {
+					t.Fatalf("size %d, used %v: a node too few", size, positions)
+				}
+			}
+		}
+	}
+}
+
 func TestRootRefuses(t *testing.T) {
 	tree := newTree(13)
 	positions := []uint64{0, 5, 12}

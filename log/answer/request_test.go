@@ -94,3 +94,22 @@ func FuzzParsePublished(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseDurable(f *testing.F) {
+	good, err := (&answer.Durable{Seq: 1, Note: []byte("n"), Opening: name.Opening{1}}).Bytes()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(append(good, 0))
+	f.Add(good[:len(good)-1])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := answer.ParseDurable(data)
+		if err != nil {
+			return
+		}
+		if again, err := d.Bytes(); err != nil || !bytes.Equal(again, data) {
+			t.Errorf("%x encodes to %x, %v", data, again, err)
+		}
+	})
+}
