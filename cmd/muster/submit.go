@@ -23,14 +23,23 @@ const (
 )
 
 func submitCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var wait, receipts string
+	cmd := &cobra.Command{
 		Use:   "submit FILE|-",
 		Short: "Send signed events, as JSON lines",
 		Long: `Sends events to the log and waits until they are published. FILE holds JSON
 lines, each an object whose "event" is the base64 of an encoded Event; other
-members are ignored, and lines without "event" are skipped.`,
+members are ignored, and lines without "event" are skipped.
+
+With --wait durable it waits only until the log has promised to log them, and
+signed that. --receipts FILE appends each promise that came as a JSON line with
+the base64 "event" and "durable": who keeps them can show a log that broke one.`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			want, err := parseWait(wait, receipts)
+			if err != nil {
+				return err
+			}
 			in := g.in
 			if args[0] != "-" {
 				f, err := os.Open(args[0])
@@ -44,16 +53,41 @@ members are ignored, and lines without "event" are skipped.`,
 			if err != nil {
 				return err
 			}
-			s := &submitter{terminal: g.terminal, client: c, progress: g.progress("submitting")}
+			s := &submitter{terminal: g.terminal, client: c, progress: g.progress("submitting"), want: want}
+			if receipts != "" {
+				f, err := os.OpenFile(receipts, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				s.receipts = f
+			}
 			return s.run(cmd.Context(), in, g.json)
 		},
 	}
+	cmd.Flags().StringVar(&wait, "wait", "published", "what to wait for: published or durable")
+	cmd.Flags().StringVar(&receipts, "receipts", "", "with --wait durable: the file that promises are appended to")
+	return cmd
+}
+
+func parseWait(wait, receipts string) (want answer.Want, err error) {
+	switch {
+	case wait == "durable":
+		want.Wait = answer.WaitDurable
+	case wait != "published":
+		return want, usage("--wait %q: want published or durable", wait)
+	case receipts != "":
+		return want, usage("--receipts keeps promises: add --wait durable")
+	}
+	return want, nil
 }
 
 type submitter struct {
 	*terminal
 	client   *client.Client
 	progress *progress
+	want     answer.Want
+	receipts *os.File // nil: promises are not kept
 
 	lines  []int // line number of each event that waits
 	events [][]byte
@@ -123,7 +157,7 @@ func (s *submitter) flush(ctx context.Context) error {
 	if len(s.events) == 0 {
 		return nil
 	}
-	outcomes, err := s.client.Submit(ctx, s.events, answer.Want{})
+	outcomes, err := s.client.Submit(ctx, s.events, s.want)
 	if err != nil {
 		return fmt.Errorf("lines %d to %d: %w (sending them again is safe: an event that is logged stays one event)", s.lines[0], s.lines[len(s.lines)-1], err)
 	}
@@ -139,10 +173,31 @@ func (s *submitter) flush(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("line %d: %w", s.lines[i], o.Err))
 		default:
 			s.accepted++
+			if err := s.keep(s.events[i], &o); err != nil {
+				return err
+			}
 		}
 	}
 	s.lines, s.events = s.lines[:0], nil
 	s.progress.at(s.accepted + s.refused)
+	return nil
+}
+
+// keep appends a promise to the receipts. They are verified when they are used.
+func (s *submitter) keep(body []byte, o *answer.Outcome) error {
+	if s.receipts == nil || !o.Promised {
+		return nil
+	}
+	line, err := json.Marshal(struct {
+		Event   []byte `json:"event"`
+		Durable []byte `json:"durable"`
+	}{body, o.Receipt})
+	if err != nil {
+		return err
+	}
+	if _, err := s.receipts.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("keeping a receipt: %w (send the events again for the same ones)", err)
+	}
 	return nil
 }
 
