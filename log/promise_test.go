@@ -299,3 +299,43 @@ func TestOpenRefusesForeignPromise(t *testing.T) {
 		t.Error("opened with a promised event that does not follow")
 	}
 }
+
+// What an honest log promised never convicts it: after a power cut, with its
+// clock past merge_by when it is back, the next epoch has the event.
+func TestHonestPromiseIsKept(t *testing.T) {
+	r := newRigOn(t, vfs.NewCrashableMem())
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.slow()
+	body := p.Add()
+	sent := r.promised(body)[0]
+	e, err := event.Parse(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := checkpoint.ParsePolicy([]byte("log " + r.cfg.Signer.Key().String() + "\nquorum none\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &verifier.Verifier{Policy: policy}
+	promise, err := v.Durable(r.cfg.VRF.Public(), e, sent.raw, r.cfg.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := r.head.note
+	r.kill()
+	r.head.note = head
+	r.mu.Lock()
+	r.now = r.now.Add(time.Hour)
+	r.mu.Unlock()
+	r.cfg.Epoch = time.Millisecond
+	r.open()
+	r.kept(sent)
+	data, err := r.log.Lookup(context.Background(), promise.Request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Overdue(promise, data, r.cfg.Now()); err != nil {
+		t.Errorf("logged by the first epoch after the outage: %v", err)
+	}
+}

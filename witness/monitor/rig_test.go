@@ -183,7 +183,7 @@ func want(t *testing.T, got []Alert, lines ...string) {
 // backend makes a liar servable. It lies where the liar does.
 type backend struct{ r *rig }
 
-func (b backend) Submit(_ context.Context, events [][]byte, _ bool) []answer.Outcome {
+func (b backend) Submit(_ context.Context, events [][]byte, _ answer.Want) []answer.Outcome {
 	out := make([]answer.Outcome, len(events))
 	for i := range out {
 		out[i].Err = errors.New("this log takes nothing")
