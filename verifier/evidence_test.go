@@ -4,47 +4,27 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/transparency-dev/merkle/proof"
-	"github.com/transparency-dev/merkle/rfc6962"
-
-	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/verifier"
 )
 
-// convicts judges a file as a stranger would who holds the log's key alone.
-func convicts(t *testing.T, w *world, f *evidence.File) {
+// convicts judges a file as a stranger would who holds the log's key alone,
+// and gives what was shown.
+func convicts(t *testing.T, w *world, f *evidence.File) *evidence.Verdict {
 	t.Helper()
-	var notes []*checkpoint.Note
-	for _, line := range f.Lines {
-		if n, ok := line.(evidence.Note); ok {
-			note, err := checkpoint.Parse(n)
-			if err != nil {
-				t.Fatal(err)
-			}
-			notes = append(notes, note)
-		}
+	var m *evidence.Misbehaviour
+	if err := evidence.Convict(w.log.Signer.Key(), f); !errors.As(err, &m) {
+		t.Fatal(err)
 	}
-	switch f.Kind {
-	case evidence.E1:
-		if len(notes) != 2 || notes[0].Size != notes[1].Size || notes[0].Root == notes[1].Root {
-			t.Fatalf("E1 shows nothing: %v", notes)
-		}
-	case evidence.E2:
-		root := f.Lines[2].(evidence.Root)
-		var path [][]byte
-		for _, h := range f.Lines[3].(evidence.Consistency) {
-			path = append(path, h[:])
-		}
-		if err := proof.VerifyConsistency(rfc6962.DefaultHasher, notes[0].Size, notes[1].Size, path, root[:], notes[1].Root[:]); err != nil {
-			t.Fatal(err)
-		}
-		if [32]byte(root) == [32]byte(notes[0].Root) {
-			t.Fatal("E2 shows nothing")
-		}
-	default:
-		t.Fatalf("evidence of kind %s", f.Kind)
+	read, err := evidence.Parse(m.File.Bytes())
+	if err != nil {
+		t.Fatal(err)
 	}
+	verdict, err := read.Verify(w.log.Signer.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verdict
 }
 
 // A split view that a client meets is evidence at equal sizes; at others the

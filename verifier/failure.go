@@ -43,7 +43,8 @@ type Failure struct {
 	Account *name.AccountID // nil when it concerns no single account
 	Err     error
 
-	// Evidence shows a stranger that the log lied; nil as a rule. Keep it.
+	// Evidence shows a stranger that the log lied; nil as a rule. Keep what
+	// evidence.Convict makes of it, for the log's key and for each cosigner's.
 	Evidence *evidence.File
 	// Notes are two checkpoints that the log signed, of which this client could
 	// not see that one extends the other. Keep them, and publish them if the

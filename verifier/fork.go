@@ -28,8 +28,10 @@ var (
 // consistency proof would show nothing, since anyone can make one; node gives
 // the hashes of the larger checkpoint's tree, from which follows what that
 // tree had at the smaller size, with a proof that holds. node may lie, and is
-// not asked for equal sizes. Errors are ErrNoFork, ErrTree, or say which note
-// is not the log's.
+// not asked for equal sizes. The notes in the file are as they were given, so
+// that evidence.Convict can make of it the file against the log and, by
+// OfCosigner, those against who cosigned both. Errors are ErrNoFork, ErrTree,
+// or say which note is not the log's.
 func ProveFork(log checkpoint.Key, one, other []byte, node answer.NodeFunc) (*evidence.File, error) {
 	file, err := proveFork(log, one, other, node)
 	if err != nil {
@@ -50,14 +52,11 @@ func proveFork(log checkpoint.Key, one, other []byte, node answer.NodeFunc) (*ev
 	if first.Size > second.Size {
 		first, second = second, first
 	}
-	f := &evidence.File{Kind: evidence.E1, Origin: first.Origin, Lines: []evidence.Line{
-		evidence.Note(first.Bytes()), evidence.Note(second.Bytes()),
-	}}
 	switch {
 	case first.Size == second.Size && first.Root == second.Root:
 		return nil, ErrNoFork
 	case first.Size == second.Size:
-		return f, nil
+		return convict(log, evidence.TwoRoots(first.Bytes(), second.Bytes()))
 	case first.Size == 0: // any tree extends nothing
 		return nil, ErrNoFork
 	}
@@ -68,8 +67,14 @@ func proveFork(log checkpoint.Key, one, other []byte, node answer.NodeFunc) (*ev
 	if root == first.Root {
 		return nil, ErrNoFork
 	}
-	f.Kind = evidence.E2
-	f.Lines = append(f.Lines, evidence.Root(root), evidence.Consistency(path))
+	return convict(log, evidence.Fork(first.Bytes(), second.Bytes(), root, path))
+}
+
+// convict hands out a file only if a stranger would be convinced by it.
+func convict(log checkpoint.Key, f *evidence.File) (*evidence.File, error) {
+	if err := evidence.Convict(log, f); !errors.As(err, new(*evidence.Misbehaviour)) {
+		return nil, err
+	}
 	return f, nil
 }
 
