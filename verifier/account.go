@@ -30,16 +30,22 @@ type account struct {
 // the client's state, and from the pages before. Nothing that was proven once
 // may be taken back, on the next page no more than on the next day.
 type memory struct {
-	held       *Account              // from the client's state; nil: nothing
-	newest     int64                 // the largest n proven; -1: none
-	values     map[uint32]name.Value // of every version seen present
-	introduced [][32]byte            // keys used by the events opened so far, in the pages of one replay
+	held       *Account         // from the client's state; nil: nothing
+	newest     int64            // the largest n proven; -1: none
+	values     map[uint32]place // of every version seen present
+	introduced [][32]byte       // keys used by the events opened so far, in the pages of one replay
+}
+
+// place is what the map holds for a version, and where its EVENT leaf is.
+type place struct {
+	value    name.Value
+	position uint64
 }
 
 func newMemory(held *Account) *memory {
-	m := &memory{held: held, newest: -1, values: make(map[uint32]name.Value)}
+	m := &memory{held: held, newest: -1, values: make(map[uint32]place)}
 	if held != nil {
-		m.newest, m.values[held.Seq] = int64(held.Seq), held.Value
+		m.newest, m.values[held.Seq] = int64(held.Seq), place{held.Value, held.Position}
 	}
 	return m
 }
@@ -49,7 +55,7 @@ func (m *memory) take(s *account) {
 	m.newest = s.n()
 	for i := range s.said.Versions {
 		if ver := &s.said.Versions[i]; ver.Form != answer.Absent {
-			m.values[ver.Seq] = prefix.Value(ver.Position, ver.Commitment)
+			m.values[ver.Seq] = place{prefix.Value(ver.Position, ver.Commitment), ver.Position}
 		}
 	}
 	if s.at != nil {
@@ -190,8 +196,11 @@ func (s *account) remembers() error {
 		if ver.Form == answer.Absent {
 			continue
 		}
-		if was, ok := s.memory.values[ver.Seq]; ok && was != prefix.Value(ver.Position, ver.Commitment) {
-			return fail(CheckHistory, "seq %d is not the event that this client was shown", ver.Seq)
+		if was, ok := s.memory.values[ver.Seq]; ok && was.value != prefix.Value(ver.Position, ver.Commitment) {
+			f := fail(CheckHistory, "seq %d is not the event that this client was shown", ver.Seq)
+			// Both leaves are in this tree, and have one index.
+			f.Leaves = []uint64{min(was.position, ver.Position), max(was.position, ver.Position)}
+			return f
 		}
 	}
 	return nil

@@ -46,11 +46,16 @@ type Failure struct {
 	// Evidence shows a stranger that the log lied; nil as a rule. Keep what
 	// evidence.Convict makes of it, for the log's key and for each cosigner's.
 	Evidence *evidence.File
-	// Notes are two checkpoints that the log signed, of which this client could
-	// not see that one extends the other. Keep them, and publish them if the
-	// log does not explain itself: ProveFork makes evidence of them, if they
-	// contradict, once hashes of the larger one's tree are to be had.
+	// Notes are checkpoints that the log signed: the one that this client held
+	// and the one that it was shown, which it could not see to extend the other;
+	// or the latter alone, if the fault lies in its tree. Keep two of them, and
+	// publish them if the log does not explain itself: ProveFork makes evidence
+	// of them, if they contradict, once hashes of the larger tree are to be had.
 	Notes [][]byte
+	// Leaves are positions in the tree of the last of Notes, ascending, of one or
+	// two leaves that break a rule of the log (section 4.2). Who can fetch them
+	// has evidence of kind E5.
+	Leaves []uint64
 }
 
 func (f *Failure) Error() string {

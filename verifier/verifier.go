@@ -70,8 +70,10 @@ func (v *Verifier) verify(state *State, memories []*memory, req *answer.Request,
 	// The place of EPOCH is proven by inclusion below; without this equation a
 	// proof for the last leaf would not bind the size.
 	if p.epoch.Position()+1 != p.note.Size {
-		return nil, fail(CheckEpoch, "EPOCH %d after %d events closes a log of %d leaves, the checkpoint says %d",
+		f := fail(CheckEpoch, "EPOCH %d after %d events closes a log of %d leaves, the checkpoint says %d",
 			p.epoch.Epoch, p.epoch.Keys, p.epoch.Position()+1, p.note.Size)
+		f.Notes, f.Leaves = [][]byte{p.raw}, []uint64{p.note.Size - 1}
+		return nil, f
 	}
 	if p.steps, err = matchAsks(req, a, state, memories); err != nil {
 		return nil, err
@@ -84,6 +86,10 @@ func (v *Verifier) verify(state *State, memories []*memory, req *answer.Request,
 	}
 	for i := range p.steps {
 		if err := p.steps[i].replay(p.note.Origin.LogID()); err != nil {
+			var f *Failure
+			if errors.As(err, &f) && f.Leaves != nil {
+				f.Notes = [][]byte{p.raw}
+			}
 			return nil, p.steps[i].named(err)
 		}
 	}
@@ -178,7 +184,7 @@ func (v *Verifier) checkExtends(p *page, state *State, a *answer.Answer) error {
 		return f
 	case p.note.Size > old.Size && state.Sealed:
 		f := fail(CheckSealed, "the log was sealed at size %d and now has %d leaves", old.Size, p.note.Size)
-		f.Notes = notes
+		f.Notes, f.Leaves = notes, []uint64{old.Size - 1, old.Size} // the SEAL, and a leaf after it
 		return f
 	case p.note.Size == old.Size && len(a.Consistency) > 0:
 		return fail(CheckConsistency, "a proof between equal sizes")

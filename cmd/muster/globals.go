@@ -21,7 +21,8 @@ const defaultLog = "http://127.0.0.1:8650"
 // environment, and what is built from them.
 type globals struct {
 	*terminal
-	started bool // flags and arguments were understood
+	started bool    // flags and arguments were understood
+	opened  *reader // with which the command verifies; nil: it asks no log
 
 	log, policy, state string
 	json               bool
@@ -105,13 +106,14 @@ func (g *globals) reader() (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{
+	g.opened = &reader{
 		Client: &verifier.Client{
 			Verifier: &verifier.Verifier{Policy: policy},
 			Store:    states, Source: source, Now: time.Now,
 		},
 		policy: policy, source: source,
-	}, nil
+	}
+	return g.opened, nil
 }
 
 // identifiers reads account names from the command line.

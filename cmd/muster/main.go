@@ -40,10 +40,16 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		return exitOK
 	}
 	t.say("%v", err)
+	var failure *verifier.Failure
 	switch {
 	case !g.started || errors.As(err, new(usageError)):
 		return exitUsage
-	case errors.As(err, new(*verifier.Failure)), errors.As(err, new(alarmed)):
+	case errors.As(err, &failure):
+		if g.opened != nil {
+			g.convict(ctx, g.opened, failure)
+		}
+		return exitRefuse
+	case errors.As(err, new(alarmed)):
 		return exitRefuse
 	}
 	return exitFailed
@@ -100,7 +106,7 @@ list they are given; owners see every event on their account.`,
 			root.AddCommand(c)
 		}
 	}
-	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), monitorCommand(g))
+	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), monitorCommand(g), proofCommand(g), verifyProofCommand(g), policyCommand(g))
 	add("agent", registerCommand(g), linkCommand(g), unlinkCommand(g), confirmCommand(g), reregisterCommand(g))
 	add("operate", initCommand(g), serveCommand(g), submitCommand(g), operatorCommand(g))
 	add("honest", witnessCommand(g))

@@ -21,6 +21,9 @@ const (
 	// than 12 MB.
 	MaxAnswer = 16 << 20
 
+	// MaxProofFile bounds a proof file: an answer in base64, a header and an identifier.
+	MaxProofFile = (MaxAnswer+2)/3*4 + 1024
+
 	// maxRequest is the length of a request for 200 accounts.
 	maxRequest = 9 + MaxAccounts*askSize
 	askSize    = 32 + 1 + 4 + 4
