@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/musterlog/muster/api/client"
@@ -94,13 +95,19 @@ func largest(notes [][]byte) (c checkpoint.Checkpoint, err error) {
 }
 
 // keepEvidence keeps the file against the log, and one against each cosigner
-// of the policy that signed what cannot both be true.
+// of the policy that broke its word: no cosigner signs two histories, and no
+// auditor a tree with a fault in it. A witness sees no leaves, and answers for
+// none.
 func (g *globals) keepEvidence(policy *checkpoint.Policy, f *evidence.File) {
 	var m *evidence.Misbehaviour
 	if errors.As(evidence.Convict(policy.Log, f), &m) {
 		g.keep(m.File.Name(), m.File.Bytes(), "evidence: "+m.Verdict.Statement)
 	}
+	auditors := policy.Auditors()
 	for _, w := range policy.Witnesses {
+		if f.Kind != evidence.E1 && f.Kind != evidence.E2 && !slices.Contains(auditors, w.Name) {
+			continue
+		}
 		if errors.As(evidence.Convict(w.Key, f.OfCosigner()), &m) {
 			g.keep(m.File.Name(), m.File.Bytes(), "evidence: "+m.Verdict.Statement)
 		}
