@@ -67,6 +67,9 @@ func readJournal(path string, origin name.Origin) (*journal, error) {
 	if err = d.Decode(j); err == nil {
 		err = j.check(len(data))
 	}
+	if _, more := d.Token(); err == nil && more != io.EOF {
+		err = errors.New("bytes after its end")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the monitor's journal %s is damaged: %w: restore it; moving it away tells everything once more, and forgets alerts that still wait", path, err)
 	}
