@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/musterlog/muster/log/durable"
+	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
 )
@@ -46,14 +49,14 @@ func (m *Monitor) failed(account name.Identifier, w *watch, err error, o *Outcom
 	}
 	a := m.alert(account, Failed, severity)
 	a.Alarm, a.Check, a.Message = !outage, check, printable(err)
-	m.trouble(w, a)
+	m.trouble(w, a, err)
 
 	since := m.cfg.Now().Sub(w.Verified)
 	if since >= m.maxAge() {
 		a := m.alert(account, Stalled, High)
 		a.Alarm, a.Check = true, check
 		a.Message = printable(fmt.Errorf("nothing could be verified since %s: %w", w.Verified.UTC().Format("2006-01-02 15:04:05"), err))
-		m.trouble(w, a)
+		m.trouble(w, a, nil)
 	}
 }
 
@@ -84,7 +87,7 @@ func classify(err error) (check string, severity Severity, outage bool) {
 // while it does. A log that fails and recovers in turn, or fails in all ways by
 // turns, gets no more lines than that: noise must not hide another alert. When
 // the queue is full it is tried again in the next pass.
-func (m *Monitor) trouble(w *watch, a Alert) {
+func (m *Monitor) trouble(w *watch, a Alert, err error) {
 	key := string(a.Kind) + " " + a.Check
 	if a.Kind == Stalled {
 		key = string(Stalled)
@@ -93,6 +96,8 @@ func (m *Monitor) trouble(w *watch, a Alert) {
 	if t != nil && now.Sub(t.Told) < m.cfg.Repeat && !now.Before(t.Told) || len(m.journal.Queue) >= maxQueue {
 		return
 	}
+	// Before the alert: a crash in between leaves a file that nobody was told of.
+	a.Evidence = m.keep(err, &a.Message)
 	a.ID = id(a.AccountID, key, now.UnixNano())
 	m.journal.Queue = append(m.journal.Queue, queued{Alert: a})
 	w.Troubles[key], m.dirty = &trouble{Told: now, Open: true}, true
@@ -119,4 +124,29 @@ func (m *Monitor) recovered(account name.Identifier, w *watch) {
 	if now.Sub(w.Verified) >= verifiedGrain || now.Before(w.Verified) {
 		w.Verified, m.dirty = now, true
 	}
+}
+
+// keep writes what convicts the log, if the error carries it, and returns its
+// path. Only what a stranger's verifier accepts is written: at most one file an
+// alert, so that a log that lies in many ways fills no disk. What cannot be
+// kept is told in the alert's message instead.
+func (m *Monitor) keep(err error, message *string) string {
+	var f *verifier.Failure
+	if !errors.As(err, &f) || f.Evidence == nil {
+		return ""
+	}
+	return m.convict(f.Evidence, message)
+}
+
+func (m *Monitor) convict(f *evidence.File, message *string) string {
+	err := evidence.Convict(m.cfg.Verifier.Policy.Log, f)
+	var proven *evidence.Misbehaviour
+	if errors.As(err, &proven) {
+		path := filepath.Join(m.path("evidence"), proven.File.Name())
+		if err = durable.Keep(path, proven.File.Bytes()); err == nil {
+			return path
+		}
+	}
+	*message += "; no evidence is kept: " + printable(err)
+	return ""
 }

@@ -3,12 +3,15 @@ package monitor
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
 )
@@ -32,6 +35,13 @@ func TestFailureIsRepeatedNotSilenced(t *testing.T) {
 		t.Errorf("outcome %+v", o)
 	}
 	first := alerts[0].ID
+	data, err := os.ReadFile(alerts[0].Evidence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := evidence.Parse(data); err != nil || !errors.As(evidence.Convict(r.policy.Log, f), new(*evidence.Misbehaviour)) {
+		t.Errorf("the file convicts nobody: %v", err)
+	}
 	if alerts, _ = r.pass(m); len(alerts) > 0 {
 		t.Errorf("told again at once: %v", alerts)
 	}
