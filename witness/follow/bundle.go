@@ -61,20 +61,24 @@ func (t *Tree) Bundles(ctx context.Context, from uint64) iter.Seq2[Bundle, error
 	}
 }
 
-// Leaf reads the one leaf at a position.
+// Leaf reads the one leaf at a position. Its neighbours are then at hand.
 func (t *Tree) Leaf(ctx context.Context, position uint64) ([]byte, error) {
 	if position >= t.at.Size {
 		return nil, fmt.Errorf("leaf %d in a tree of %d leaves", position, t.at.Size)
 	}
-	want, err := t.expected(ctx, position/width)
-	if err != nil {
-		return nil, err
+	first := position - position%width
+	if t.last.Leaves == nil || t.last.First != first {
+		want, err := t.expected(ctx, position/width)
+		if err != nil {
+			return nil, err
+		}
+		f := t.bundle(ctx, position/width, want)
+		if f.err != nil {
+			return nil, f.err
+		}
+		t.last = f.Bundle
 	}
-	f := t.bundle(ctx, position/width, want)
-	if f.err != nil {
-		return nil, f.err
-	}
-	return f.Leaves[position%width], nil
+	return t.last.Leaves[position-first], nil
 }
 
 type fetched struct {

@@ -55,6 +55,7 @@ type Tree struct {
 	at     checkpoint.Checkpoint
 	edge   [][]leaf.Hash // by level of tiles: the last (size >> 8·level) mod 256 hashes
 	tiles  map[place][]leaf.Hash
+	last   Bundle // the one that Leaf read last
 }
 
 type place struct {

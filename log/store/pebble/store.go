@@ -37,6 +37,8 @@ type Config struct {
 
 	CacheBytes    int64 // block cache; 0 means 256 MiB
 	MemTableBytes int64 // of each of two tables that collect writes; 0 means 64 MiB, at most 1 GiB
+
+	layout string // empty: a log's
 }
 
 // Store is a store.Store in a folder.
@@ -94,7 +96,7 @@ func (s *Store) begin(cfg *Config) error {
 	if err := s.db.Flush(); err != nil {
 		return err
 	}
-	return s.db.Set(key{tableLayout}, []byte(layout), pebbledb.Sync)
+	return s.db.Set(key{tableLayout}, []byte(cfg.layout), pebbledb.Sync)
 }
 
 // Open opens a store that Create made.
@@ -120,7 +122,7 @@ func reopen(cfg *Config, o *pebbledb.Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkLayout(); err != nil {
+	if err := s.checkLayout(cfg); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -141,11 +143,11 @@ func open(cfg *Config, o *pebbledb.Options) (_ *Store, err error) {
 	return s, nil
 }
 
-func (s *Store) checkLayout() error {
+func (s *Store) checkLayout(cfg *Config) error {
 	k := key{tableLayout}
 	err := s.read(k, func(value []byte) error {
-		if string(value) != layout {
-			return fmt.Errorf("layout %q, this program knows %q: use the program that wrote it", value, layout)
+		if string(value) != cfg.layout {
+			return fmt.Errorf("layout %q, this program knows %q: use the program that wrote it", value, cfg.layout)
 		}
 		return nil
 	})
@@ -168,6 +170,9 @@ func (c *Config) check() error {
 	}
 	if c.FS == nil {
 		c.FS = vfs.Default
+	}
+	if c.layout == "" {
+		c.layout = layout
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = defaultCacheBytes

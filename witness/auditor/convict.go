@@ -1,0 +1,123 @@
+package auditor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/durable"
+	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+	"github.com/musterlog/muster/log/store/pebble"
+	"github.com/musterlog/muster/witness/follow"
+)
+
+// stop ends the auditing of the log for good: evidence first, then the mark
+// that a restart finds. A crash in between has the next auditor come here
+// again, since the leaf was not committed.
+func (a *Auditor) stop(ctx context.Context, v *violation) error {
+	// A request that runs out of time must not cost the evidence.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), convictTime)
+	defer cancel()
+	b := &Broken{Position: v.position, Rule: strings.ReplaceAll(v.rule, "\n", " ")}
+	caught, err := a.convict(ctx, v)
+	if caught != nil {
+		b.Evidence = filepath.Join(a.evidence(), caught.File.Name())
+		if err := durable.Keep(b.Evidence, caught.File.Bytes()); err != nil {
+			a.cfg.Logger.Error("evidence cannot be written", "error", err)
+			b.Evidence = ""
+		}
+	} else {
+		a.cfg.Logger.Error("the log broke a rule, and no file convicts it", "rule", b.Rule, "error", err)
+	}
+	a.broken = b
+	a.cfg.Logger.Error("the log broke a rule: the auditor stops for good", "origin", a.cfg.Log.Name, "position", b.Position, "rule", b.Rule, "evidence", b.Evidence)
+	if err := a.keepStopped(b); err != nil {
+		// This process has stopped all the same; the next one finds the leaf again.
+		a.cfg.Logger.Error("that the auditor stopped cannot be written", "error", err)
+	}
+	return b
+}
+
+// convict makes the file that proves the violation.
+func (a *Auditor) convict(ctx context.Context, v *violation) (*evidence.Misbehaviour, error) {
+	var why []error
+	try := func(f *evidence.File, err error) *evidence.Misbehaviour {
+		if err == nil {
+			err = evidence.Convict(a.cfg.Log, f)
+		}
+		var m *evidence.Misbehaviour
+		if errors.As(err, &m) {
+			return m
+		}
+		why = append(why, err)
+		return nil
+	}
+	if v.file != nil {
+		if m := try(v.file(ctx)); m != nil {
+			return m, nil
+		}
+	}
+	for _, positions := range v.leaves {
+		if m := try(shown(ctx, v.tree, v.note).BrokenLeaves(positions...)); m != nil {
+			return m, nil
+		}
+	}
+	return nil, errors.Join(why...)
+}
+
+// shown is a tree as evidence shows it.
+func shown(ctx context.Context, t *follow.Tree, note *checkpoint.Note) *evidence.Tree {
+	return &evidence.Tree{
+		Note: note.Bytes(),
+		Leaf: func(position uint64) ([]byte, error) { return t.Leaf(ctx, position) },
+		Path: func(position uint64) ([]leaf.Hash, error) { return t.Path(ctx, position) },
+	}
+}
+
+// wrongMap is E4c: what the map of the EPOCH before was, shown by the auditor's
+// own tree, and all that was added to it.
+func (a *Auditor) wrongMap(ctx context.Context, t *follow.Tree, note *checkpoint.Note, before, epoch uint64) (*evidence.File, error) {
+	if a.base == nil { // it was not built since a restart in the middle of an epoch
+		var err error
+		if a.base, err = prefix.Build(a.store.PrefixLeaves(), before+1); err != nil {
+			return nil, err
+		}
+	}
+	values := valued{a.store, func(position uint64) ([]byte, error) { return t.Leaf(ctx, position) }}
+	f, err := shown(ctx, t, note).WrongMap(before, epoch, func(indexes []name.Index) (*prefix.Proof, error) {
+		return a.base.Prove(values, indexes)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("showing the map of EPOCH at %d: %w", before, err)
+	}
+	return f, nil
+}
+
+// valued is the stored leaves, with the values that the store does not keep
+// read from the log.
+type valued struct {
+	*pebble.Replica
+	leaf func(position uint64) ([]byte, error)
+}
+
+func (v valued) Value(l prefix.Leaf) (name.Value, error) {
+	data, err := v.leaf(l.Position)
+	if err != nil {
+		return name.Value{}, err
+	}
+	parsed, err := leaf.Parse(data)
+	if err != nil {
+		return name.Value{}, err
+	}
+	e, ok := parsed.(*leaf.Event)
+	if !ok {
+		return name.Value{}, fmt.Errorf("leaf %d is no EVENT", l.Position)
+	}
+	return prefix.Value(l.Position, e.Commitment), nil
+}

@@ -1,0 +1,33 @@
+package auditor
+
+import "time"
+
+// All limits of the auditor, each with its reason.
+const (
+	// chunk is how many EVENT leaves are held before they enter the tree, in an
+	// epoch of any length: 5 MB. A larger one saves little hashing.
+	chunk = 1 << 16
+
+	// batch is how many leaves of the prefix tree are committed at once at
+	// least while the auditor catches up: some 10 MB in memory, and one fsync.
+	// At the end of every replay all of it is committed.
+	batch = 1 << 16
+
+	// maxRecord bounds the record: its note, at most 65,535 bytes, and an EPOCH
+	// leaf.
+	maxRecord = 2 * 65535
+
+	// DefaultPoll is how often the log is asked for a newer checkpoint between
+	// the requests for cosignatures.
+	DefaultPoll = 5 * time.Second
+
+	// noteTime bounds the reading of /checkpoint.
+	noteTime = 15 * time.Second
+
+	// convictTime bounds the making of evidence: the leaves of one epoch and their
+	// paths are read again.
+	convictTime = 5 * time.Minute
+
+	// maxRule bounds what is kept of a reason to stop.
+	maxRule = 1 << 16
+)

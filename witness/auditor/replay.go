@@ -1,0 +1,334 @@
+package auditor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+	"github.com/musterlog/muster/witness/follow"
+)
+
+// Check accepts a checkpoint that the log signed once every leaf below it was
+// replayed and broke no rule, and it extends all that was accepted before
+// (protocol section 7.2). It reads what is missing. A *Broken is final; any
+// other error says that it cannot be told now. When ctx ends, what was
+// replayed so far counts for the next call.
+func (a *Auditor) Check(ctx context.Context, note []byte) error {
+	n, err := a.read(note)
+	if err != nil {
+		return fmt.Errorf("auditing a checkpoint: %w", err)
+	}
+	select {
+	case <-a.turn:
+	case <-ctx.Done():
+		return fmt.Errorf("auditing a checkpoint of size %d: %w", n.Size, ctx.Err())
+	}
+	defer func() { a.turn <- struct{}{} }()
+	if a.broken != nil {
+		return a.broken
+	}
+	err = a.check(ctx, n)
+	if v := (*violation)(nil); errors.As(err, &v) {
+		return a.stop(ctx, v)
+	}
+	if err != nil {
+		return fmt.Errorf("auditing a checkpoint of size %d: %w", n.Size, err)
+	}
+	return nil
+}
+
+// violation is a rule broken by leaves that are included in a signed tree.
+type violation struct {
+	position uint64
+	rule     string
+	// What may convict, tried in this order: each is leaves of an E5.
+	leaves [][]uint64
+	// Else the whole file, or nil.
+	file func(context.Context) (*evidence.File, error)
+	tree *follow.Tree // under the checkpoint of note
+	note *checkpoint.Note
+}
+
+func (v *violation) Error() string { return v.rule }
+
+func (a *Auditor) check(ctx context.Context, n *checkpoint.Note) error {
+	if n.Size == 0 {
+		return &violation{rule: "it signed a checkpoint of size 0", leaves: [][]uint64{nil}, note: n}
+	}
+	tree, err := follow.Open(ctx, a.cfg.Source, n.Checkpoint)
+	if err != nil {
+		return err
+	}
+	if err := a.extends(ctx, tree, n); err != nil {
+		return err
+	}
+	// The last leaf first: it is cheap to see, but counts only if no earlier
+	// leaf breaks a rule, so that the auditor stops at the first one.
+	if n.Size > a.at.size {
+		if err := a.replay(ctx, tree, n); err != nil {
+			return err
+		}
+	}
+	last, err := tree.Leaf(ctx, n.Size-1)
+	if err != nil {
+		return err
+	}
+	if kind := leaf.Kind(last[0]); kind != leaf.KindEpoch && kind != leaf.KindSeal {
+		return &violation{
+			position: n.Size - 1, rule: fmt.Sprintf("its checkpoint of size %d does not end in EPOCH or SEAL", n.Size),
+			leaves: [][]uint64{{n.Size - 1}}, tree: tree, note: n,
+		}
+	}
+	return nil
+}
+
+// extends compares a tree with the newest checkpoint that was followed. If it
+// is larger and extends that one, it takes its place.
+func (a *Auditor) extends(ctx context.Context, tree *follow.Tree, n *checkpoint.Note) error {
+	old := a.at.note
+	if old == nil {
+		a.at.note = n
+		return nil
+	}
+	small, large, at := old, n, tree
+	if n.Size < old.Size {
+		var err error
+		if at, err = follow.Open(ctx, a.cfg.Source, old.Checkpoint); err != nil {
+			return err
+		}
+		small, large = n, old
+	}
+	root, err := at.RootAt(ctx, small.Size)
+	if err != nil {
+		return err
+	}
+	if root == small.Root {
+		a.at.note = large
+		return nil
+	}
+	v := &violation{position: small.Size, note: n}
+	if small.Size == large.Size {
+		v.rule = fmt.Sprintf("it signed two roots of size %d", n.Size)
+		v.file = func(context.Context) (*evidence.File, error) {
+			return evidence.TwoRoots(small.Bytes(), large.Bytes()), nil
+		}
+		return v
+	}
+	v.rule = fmt.Sprintf("its tree of size %d does not extend the one of size %d", large.Size, small.Size)
+	v.file = func(ctx context.Context) (*evidence.File, error) {
+		proof, err := at.Consistency(ctx, small.Size)
+		return evidence.Fork(small.Bytes(), large.Bytes(), root, proof), err
+	}
+	return v
+}
+
+// replay judges the leaves that were not judged yet. On an error everything
+// stands as it did after the last leaf that was accepted.
+func (a *Auditor) replay(ctx context.Context, tree *follow.Tree, n *checkpoint.Note) error {
+	for b, err := range tree.Bundles(ctx, a.at.size) {
+		if err != nil {
+			return err
+		}
+		for i, data := range b.Leaves {
+			if err := a.leaf(b.First+uint64(i), data); err != nil {
+				return under(tree, n, err)
+			}
+		}
+	}
+	// EVENTs after the last EPOCH: their checkpoint is wrong, or a smaller one
+	// was asked for; they must not hide a repeated index.
+	if err := a.insert(a.at.size); err != nil {
+		return under(tree, n, err)
+	}
+	return a.commit()
+}
+
+// under says where the leaves of a violation are included.
+func under(tree *follow.Tree, n *checkpoint.Note, err error) error {
+	if v := (*violation)(nil); errors.As(err, &v) {
+		v.tree, v.note = tree, n
+	}
+	return err
+}
+
+// leaf takes one leaf, or says which rule it breaks.
+func (a *Auditor) leaf(position uint64, data []byte) error {
+	err := a.judge(position, data)
+	if v := (*violation)(nil); errors.As(err, &v) && len(a.pending) > 0 {
+		// An earlier EVENT of this epoch may have repeated an index: that is the
+		// first leaf that breaks a rule.
+		if earlier := a.insert(position); earlier != nil {
+			return earlier
+		}
+	}
+	if err != nil {
+		return err
+	}
+	a.at.size = position + 1
+	if len(a.pending) >= chunk {
+		return a.insert(a.at.size)
+	}
+	if a.added >= batch && len(a.pending) == 0 {
+		return a.commit()
+	}
+	return nil
+}
+
+// judge has the rules of protocol section 4.2.
+func (a *Auditor) judge(position uint64, data []byte) error {
+	if e := a.at.epoch; e != nil && e.Sealed {
+		return broken(position, "a leaf follows its SEAL", []uint64{e.Position(), position})
+	}
+	parsed, err := leaf.Parse(data)
+	if err != nil {
+		return broken(position, fmt.Sprintf("leaf %d: %v", position, err), []uint64{position})
+	}
+	switch l := parsed.(type) {
+	case *leaf.Event:
+		return a.event(position, l)
+	case *leaf.Epoch:
+		return a.epoch(position, l)
+	default:
+		return a.genesis(position, l.(*leaf.Genesis))
+	}
+}
+
+func broken(position uint64, rule string, leaves ...[]uint64) *violation {
+	return &violation{position: position, rule: rule, leaves: leaves}
+}
+
+func (a *Auditor) genesis(position uint64, g *leaf.Genesis) error {
+	if position != 0 {
+		return broken(position, fmt.Sprintf("leaf %d is another GENESIS", position), []uint64{position})
+	}
+	if string(g.Origin) != a.cfg.Log.Name {
+		return broken(0, fmt.Sprintf("GENESIS is of log %s", g.Origin), []uint64{0})
+	}
+	if g.Predecessor == "" {
+		return nil
+	}
+	c, err := checkpoint.ParseText(g.Predecessor)
+	if err != nil || c.Origin == g.Origin {
+		return broken(0, "GENESIS names a predecessor that is no other log's checkpoint", []uint64{0})
+	}
+	return nil
+}
+
+func (a *Auditor) event(position uint64, e *leaf.Event) error {
+	if position == 0 {
+		return broken(0, "leaf 0 is not GENESIS", []uint64{0})
+	}
+	a.pending = append(a.pending, prefix.Leaf{
+		Index: e.Index, Position: position,
+		Hash: prefix.LeafHash(e.Index, prefix.Value(position, e.Commitment)),
+	})
+	return nil
+}
+
+// epoch judges an EPOCH or SEAL. Which leaves contradict each other depends on
+// what is wrong; those of an E5 that do not are passed over later.
+func (a *Auditor) epoch(position uint64, e *leaf.Epoch) error {
+	if position == 0 {
+		return broken(0, "leaf 0 is not GENESIS", []uint64{0})
+	}
+	var number, timeMs, before uint64
+	if last := a.at.epoch; last != nil {
+		number, timeMs, before = last.Epoch+1, last.TimeMs+1, last.Position()
+	}
+	first, keys := before+1, a.tree.Len()+uint64(len(a.pending))
+	say := func(format string, args ...any) error {
+		rule := fmt.Sprintf("EPOCH at %d: ", position) + fmt.Sprintf(format, args...)
+		leaves := [][]uint64{{position}}
+		if e.First > 0 && e.First <= position {
+			leaves = append(leaves, []uint64{e.First - 1, position})
+		}
+		return broken(position, rule, append(leaves, []uint64{before, position})...)
+	}
+	switch {
+	case e.Epoch != number:
+		return say("it has number %d, want %d", e.Epoch, number)
+	case e.First != first:
+		return say("its epoch begins at %d, want %d", e.First, first)
+	case e.Keys != keys:
+		return say("it counts %d events, there are %d", e.Keys, keys)
+	case e.TimeMs < timeMs:
+		return say("its time is not above that of the one before")
+	case string(e.Successor) == a.cfg.Log.Name:
+		return say("the log's successor is itself")
+	}
+	if err := a.insert(position); err != nil {
+		return err
+	}
+	if root := a.tree.Root(); root != e.PrefixRoot {
+		v := broken(position, fmt.Sprintf("EPOCH %d, at %d, has prefix root %s; its events give %s", e.Epoch, position, e.PrefixRoot, root))
+		v.file = func(ctx context.Context) (*evidence.File, error) {
+			return a.wrongMap(ctx, v.tree, v.note, before, position)
+		}
+		return v
+	}
+	a.at.epoch, a.base = e, a.tree
+	return nil
+}
+
+// insert puts the pending leaves, all below limit, into the tree.
+func (a *Auditor) insert(limit uint64) error {
+	next, err := a.tree.Update(valued{Replica: a.store}, a.pending, limit) // it asks for no value
+	if errors.Is(err, prefix.ErrRepeated) {
+		return a.repeated(err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.store.Add(a.pending); err != nil {
+		return err
+	}
+	a.added += len(a.pending)
+	a.tree, a.pending = next, a.pending[:0]
+	if a.added >= 2*batch { // in the middle of a long epoch
+		return a.commit()
+	}
+	return nil
+}
+
+// repeated finds the first leaf whose index is taken.
+func (a *Auditor) repeated(cause error) error {
+	seen := make(map[name.Index]uint64, len(a.pending)) // by the first 255 bits
+	for _, l := range a.pending {
+		earlier, found := seen[cut(l.Index)]
+		if !found {
+			stored, err := a.store.Range(nil, l.Index, 255)
+			if err != nil {
+				return err
+			}
+			for _, s := range stored {
+				earlier, found = s.Position, true
+			}
+		}
+		if found {
+			return broken(l.Position, fmt.Sprintf("the index of leaf %d is that of leaf %d", l.Position, earlier), []uint64{earlier, l.Position})
+		}
+		seen[cut(l.Index)] = l.Position
+	}
+	return fmt.Errorf("%w: %w", prefix.ErrStore, cause)
+}
+
+func cut(i name.Index) name.Index {
+	i[31] &^= 1
+	return i
+}
+
+// commit makes what was replayed durable: the leaves of the tree, and that
+// they are all of those below its size. A crash before it returns leaves what
+// the last commit did.
+func (a *Auditor) commit() error {
+	if err := a.store.Commit(a.at.bytes()); err != nil {
+		return err
+	}
+	a.added = 0
+	return nil
+}
