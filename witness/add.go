@@ -105,7 +105,7 @@ func (w *Witness) advance(ctx context.Context, s *logState, r *request, lines []
 	if a := s.record.extends(r); a != nil {
 		return a
 	}
-	if a := w.ask(ctx, s, r); a != nil {
+	if a := w.ask(ctx, s, r, lines); a != nil {
 		return a
 	}
 	next := &record{Foreign: r.Foreign, text: r.text, lines: lines}
@@ -162,9 +162,9 @@ func raw(hashes []leaf.Hash) [][]byte {
 }
 
 // ask has Check judge, which may say no for good.
-func (w *Witness) ask(ctx context.Context, s *logState, r *request) *Answer {
+func (w *Witness) ask(ctx context.Context, s *logState, r *request, lines []checkpoint.Line) *Answer {
 	if s.stopped == nil && w.cfg.Check != nil {
-		err := w.cfg.Check(ctx, r.Foreign)
+		err := w.cfg.Check(ctx, r.Foreign, (&record{text: r.text, lines: lines}).note())
 		switch {
 		case err == nil:
 		case errors.Is(err, ErrBehind):

@@ -20,7 +20,7 @@ func TestCheck(t *testing.T) {
 	r := newRig(t, l, other)
 	var seen []string
 	answer := error(nil)
-	r.cfg.Check = func(_ context.Context, c checkpoint.Foreign) error {
+	r.cfg.Check = func(_ context.Context, c checkpoint.Foreign, _ []byte) error {
 		seen = append(seen, fmt.Sprintf("%s %d", c.Origin, c.Size))
 		return answer
 	}
@@ -76,7 +76,7 @@ func TestImpatient(t *testing.T) {
 	l := newLog("example.org/any").grow(9, "main")
 	r := newRig(t, l)
 	entered, release := make(chan struct{}), make(chan struct{})
-	r.cfg.Check = func(context.Context, checkpoint.Foreign) error {
+	r.cfg.Check = func(context.Context, checkpoint.Foreign, []byte) error {
 		close(entered)
 		<-release
 		return nil

@@ -138,7 +138,7 @@ func TestRetryAfter(t *testing.T) {
 	rec := httptest.NewRecorder()
 	l := newLog("example.org/any").grow(9, "main")
 	r := newRig(t, l)
-	r.cfg.Check = func(context.Context, checkpoint.Foreign) error { return witness.ErrBehind }
+	r.cfg.Check = func(context.Context, checkpoint.Foreign, []byte) error { return witness.ErrBehind }
 	r.restart()
 	r.Handler().ServeHTTP(rec, httptest.NewRequest("POST", "/add-checkpoint", strings.NewReader(l.body(0, 5))))
 	if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") != "1" {

@@ -43,7 +43,8 @@ type Config struct {
 	// Check is asked before a checkpoint is recorded, when all rules of a witness
 	// are met, by one request of a log at a time; an auditor replays the log
 	// here. ErrBehind and ErrStopped are errors with a meaning. May be nil.
-	Check func(ctx context.Context, c checkpoint.Foreign) error
+	// note is the checkpoint with the lines by the log's keys, verified.
+	Check func(ctx context.Context, c checkpoint.Foreign, note []byte) error
 
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // faults, forks, and what Check refused; nil: slog.Default()
