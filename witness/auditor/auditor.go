@@ -33,6 +33,10 @@ type Config struct {
 	Poll   time.Duration  // how often to look for a newer checkpoint; 0: DefaultPoll
 	Logger *slog.Logger   // nil: slog.Default()
 
+	// Batch is how many leaves of the prefix tree are committed at once while the
+	// auditor catches up, at an EPOCH if it can; at the end all of it is. A crash
+	// costs that much of the replay. 0: DefaultBatch.
+	Batch      int
 	CacheBytes int64 // of the store; 0: its default
 }
 
@@ -94,6 +98,9 @@ func open(cfg Config) (_ *Auditor, err error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if cfg.Batch <= 0 {
+		cfg.Batch = DefaultBatch
 	}
 	if cfg.Poll <= 0 {
 		cfg.Poll = DefaultPoll

@@ -8,10 +8,9 @@ const (
 	// epoch of any length: 5 MB. A larger one saves little hashing.
 	chunk = 1 << 16
 
-	// batch is how many leaves of the prefix tree are committed at once at
-	// least while the auditor catches up: some 10 MB in memory, and one fsync.
-	// At the end of every replay all of it is committed.
-	batch = 1 << 16
+	// DefaultBatch is how many leaves of the prefix tree are committed at once:
+	// some 10 MB in memory, and one fsync.
+	DefaultBatch = 1 << 16
 
 	// maxRecord bounds the record: its note, at most 65,535 bytes, and an EPOCH
 	// leaf.

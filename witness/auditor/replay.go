@@ -170,10 +170,10 @@ func (a *Auditor) leaf(position uint64, data []byte) error {
 		return err
 	}
 	a.at.size = position + 1
-	if len(a.pending) >= chunk {
+	if len(a.pending) >= min(chunk, a.cfg.Batch) {
 		return a.insert(a.at.size)
 	}
-	if a.added >= batch && len(a.pending) == 0 {
+	if a.added >= a.cfg.Batch && len(a.pending) == 0 {
 		return a.commit()
 	}
 	return nil
@@ -289,7 +289,7 @@ func (a *Auditor) insert(limit uint64) error {
 	}
 	a.added += len(a.pending)
 	a.tree, a.pending = next, a.pending[:0]
-	if a.added >= 2*batch { // in the middle of a long epoch
+	if a.added >= 2*a.cfg.Batch { // in the middle of a long epoch
 		return a.commit()
 	}
 	return nil
