@@ -22,7 +22,10 @@ ALL = ./... ./testdata ./testdata/make
 # Where goroutines meet; cgo is needed for the race detector only.
 RACY = ./log ./log/store/... ./api/... ./verifier/statefile ./verifier/device
 
-.PHONY: all run build test check bench fuzz vectors generate clean
+# With the same staticcheck everywhere.
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: all run build test check interop bench fuzz vectors generate clean
 
 all: build
 
@@ -35,16 +38,20 @@ run: build
 	@echo '  export MUSTER_POLICY=$(DIR)/policy; alias muster=bin/muster; muster help'
 	bin/muster serve --dir $(DIR) --init --origin $(ORIGIN) --listen $(LISTEN)
 
-test: check
+test: check interop
 	$(GO) test $(ALL)
 	CGO_ENABLED=1 $(GO) test -race -short $(RACY)
 
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	$(GO) vet $(ALL)
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(ALL)
+	$(STATICCHECK) $(ALL)
 	GOOS=js GOARCH=wasm $(GO) build $(PURE)
 	GOARCH=386 $(GO) vet $(PURE)
+
+# Against tessera, in a module of its own: go.mod stays small.
+interop:
+	cd testdata/interop && $(GO) vet ./... && $(STATICCHECK) ./... && $(GO) test ./...
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 3x ./log ./verifier
