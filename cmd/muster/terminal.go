@@ -30,8 +30,10 @@ func (t *terminal) printJSON(v any) error {
 }
 
 // interactive says whether a person watches err.
-func (t *terminal) interactive() bool {
-	f, ok := t.err.(*os.File)
+func (t *terminal) interactive() bool { return isTerminal(t.err) }
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
 	if !ok {
 		return false
 	}
