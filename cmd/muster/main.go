@@ -13,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/verifier"
+	"github.com/musterlog/muster/witness/auditor"
 )
 
 // Exit codes, fixed for scripts.
@@ -49,7 +51,8 @@ func run(ctx context.Context, args []string, t *terminal) int {
 			g.convict(ctx, g.opened, failure)
 		}
 		return exitRefuse
-	case errors.As(err, new(alarmed)):
+	case errors.As(err, new(*evidence.Misbehaviour)), errors.As(err, new(*auditor.Broken)),
+		errors.As(err, new(alarmed)), errors.As(err, new(noEvidence)):
 		return exitRefuse
 	}
 	return exitFailed
@@ -106,10 +109,10 @@ list they are given; owners see every event on their account.`,
 			root.AddCommand(c)
 		}
 	}
-	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), monitorCommand(g), proofCommand(g), verifyProofCommand(g), policyCommand(g))
+	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), proofCommand(g), verifyProofCommand(g), policyCommand(g))
 	add("agent", registerCommand(g), linkCommand(g), unlinkCommand(g), confirmCommand(g), reregisterCommand(g))
 	add("operate", initCommand(g), serveCommand(g), submitCommand(g), operatorCommand(g))
-	add("honest", witnessCommand(g))
-	root.AddCommand(versionCommand(g))
+	add("honest", witnessCommand(g), auditCommand(g), monitorCommand(g), evidenceCommand(g))
+	root.AddCommand(demoCommand(g), versionCommand(g))
 	return root
 }
