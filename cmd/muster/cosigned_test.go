@@ -156,7 +156,7 @@ func TestServeKeepsEvidence(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := muster(t, "serve", "--dir", logs, "--listen", "127.0.0.1:0", "--policy", policy)
-	if s.code != exitFailed || !strings.Contains(s.err, "two servers ran with this log's key") {
+	if s.code != exitRefuse || !strings.Contains(s.err, "two servers ran with this log's key") {
 		t.Errorf("exit code %d, %s", s.code, s.err)
 	}
 	files, err := filepath.Glob(filepath.Join(logs, "evidence", "*.evidence"))

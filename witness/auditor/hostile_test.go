@@ -49,7 +49,7 @@ var behaviours = map[string]func(w http.ResponseWriter, r *http.Request, body []
 	"404":        func(w http.ResponseWriter, r *http.Request, _ []byte) { http.NotFound(w, r) },
 	"500":        func(w http.ResponseWriter, _ *http.Request, body []byte) { w.WriteHeader(500); w.Write(body) },
 	"503":        func(w http.ResponseWriter, _ *http.Request, body []byte) { w.WriteHeader(503); w.Write(body) },
-	"a redirect": func(w http.ResponseWriter, r *http.Request, _ []byte) { http.Redirect(w, r, r.URL.Path+"?2", 302) },
+	"a redirect": func(w http.ResponseWriter, r *http.Request, _ []byte) { http.Redirect(w, r, r.URL.Path+"?2", http.StatusFound) },
 	"a redirect to a file": func(w http.ResponseWriter, r *http.Request, _ []byte) {
 		http.Redirect(w, r, "file:///etc/passwd", http.StatusMovedPermanently)
 	},

@@ -171,7 +171,7 @@ func TestHostileLog(t *testing.T) {
 		"204":            func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
 		"404":            func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) },
 		"500":            func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
-		"redirect":       func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, q.URL.Path, 307) },
+		"redirect":       func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, q.URL.Path, http.StatusTemporaryRedirect) },
 		"cut":            func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"empty answer":   write("\x0a\x00", "Content-Type", proto),
 		"wrong answer":   write("\x0a\x04abcd", "Content-Type", proto),
