@@ -20,7 +20,7 @@ PURE = ./log/name ./log/event ./log/vrf ./log/commitment ./log/prefix ./log/leaf
 ALL = ./... ./testdata ./testdata/make
 
 # Where goroutines meet; cgo is needed for the race detector only.
-RACY = ./log ./log/store/... ./api/... ./verifier/statefile ./verifier/device
+RACY = ./log ./log/store/... ./api/... ./verifier/statefile ./verifier/device ./witness/... ./cmd/muster/demo
 
 # With the same staticcheck everywhere.
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
