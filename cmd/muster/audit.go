@@ -117,7 +117,8 @@ func (g *globals) auditor(ctx context.Context, a *auditor.Auditor, key checkpoin
 		return errors.Join(fmt.Errorf("%w: is another auditor serving there? choose another --listen", err), w.Close())
 	}
 	g.say("clients trust it by %s, in a group named auditors", keys.path(".vkey"))
-	g.say("auditor %s of %s on http://%s", cosigners[0].Key().Name, key.Name, listener.Addr())
+	g.say("auditing %s", key.Name)
+	g.say("auditor %s on http://%s", cosigners[0].Key().Name, listener.Addr())
 	followed := make(chan error, 1)
 	go func() {
 		err := a.Run(ctx)

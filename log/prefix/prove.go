@@ -29,7 +29,7 @@ func (t *Tree) Prove(leaves Leaves, indexes []name.Index) (*Proof, error) {
 			return nil, fmt.Errorf("proving index %v: asked twice", sorted[i].index)
 		}
 	}
-	p := prover{tree: t, leaves: leaves, proof: &Proof{Results: make([]Result, len(indexes))}}
+	p := prover{tree: t, leaves: leaves, hasher: t.hasher(), proof: &Proof{Results: make([]Result, len(indexes))}}
 	if err := p.node(&t.root, 0, sorted); err != nil {
 		return nil, fmt.Errorf("proving %d indexes: %w", len(indexes), err)
 	}

@@ -1,6 +1,7 @@
 package prefix
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -41,13 +42,17 @@ type Tree struct {
 	root  node
 	count uint64
 	limit uint64 // leaves at this position of the log or later are not in the tree
+	most  int    // leaves in a bucket; 0: maxBucket
 }
+
+// hasher is one for this tree.
+func (t *Tree) hasher() hasher { return hasher{most: cmp.Or(t.most, maxBucket)} }
 
 // node is one of:
 //
 //	missing  the zero node
-//	bucket   1..maxBucket leaves that lie in the store; hash is of the subtree they form
-//	inner    more than maxBucket leaves; hash joins the two children's
+//	bucket   1..most leaves that lie in the store; hash is of the subtree they form
+//	inner    more than that; hash joins the two children's
 //
 // So the shape depends on nothing but the leaves, whatever the batches were.
 //
@@ -75,14 +80,24 @@ func (t *Tree) Len() uint64 { return t.count }
 // them at a time beside the tree's top. The error is the iterator's, or
 // ErrRepeated, or ErrStore when they do not ascend.
 func Build(leaves iter.Seq2[Leaf, error], limit uint64) (*Tree, error) {
+	return BuildWith(maxBucket, leaves, limit)
+}
+
+// BuildWith is Build of a tree whose buckets hold at most some other number of
+// leaves, 1 to 255: fewer make updates quicker and the tree larger (see
+// maxBucket). Root and proofs are the same.
+func BuildWith(most int, leaves iter.Seq2[Leaf, error], limit uint64) (*Tree, error) {
+	if most < 1 || most > 255 {
+		return nil, fmt.Errorf("building the prefix tree: buckets of %d leaves, want 1 to 255", most)
+	}
 	next, stop := iter.Pull2(leaves)
 	defer stop()
-	b := builder{next: next, limit: limit}
+	b := builder{next: next, limit: limit, hasher: hasher{most: most}}
 	root, err := b.node(0)
 	if err != nil {
 		return nil, fmt.Errorf("building the prefix tree: %w", err)
 	}
-	return &Tree{root: root, count: b.count, limit: limit}, nil
+	return &Tree{root: root, count: b.count, limit: limit, most: most}, nil
 }
 
 // builder reads a stream of leaves through a window just long enough to tell a
@@ -91,7 +106,7 @@ type builder struct {
 	next  func() (Leaf, error, bool)
 	limit uint64
 	count uint64
-	ahead []Leaf     // the next leaves of the stream, at most maxBucket+1
+	ahead []Leaf     // the next leaves of the stream, at most one more than a bucket holds
 	last  name.Index // read so far, when count > 0
 	hasher
 }
@@ -106,7 +121,7 @@ func (b *builder) node(depth int) (node, error) {
 	for n < len(b.ahead) && shared(&b.ahead[0].Index, &b.ahead[n].Index) >= depth {
 		n++
 	}
-	if n <= maxBucket {
+	if n <= b.most {
 		bucket := b.subtree(b.ahead[:n], depth, b.limit)
 		b.ahead = b.ahead[:copy(b.ahead, b.ahead[n:])]
 		return bucket.now, nil
@@ -131,7 +146,7 @@ func (b *builder) node(depth int) (node, error) {
 }
 
 func (b *builder) fill() error {
-	for len(b.ahead) <= maxBucket {
+	for len(b.ahead) <= b.most {
 		l, err, ok := b.next()
 		if !ok {
 			return nil
@@ -174,6 +189,7 @@ func split(leaves []Leaf, depth int) int {
 
 // hasher hashes leaves that are at hand.
 type hasher struct {
+	most  int // leaves in a bucket
 	joins int // inner nodes hashed so far: a benchmark holds it against theory
 }
 
@@ -208,7 +224,7 @@ func (h *hasher) subtree(leaves []Leaf, depth int, limit uint64) (g grown) {
 	left := h.subtree(leaves[:cut], depth+1, limit)
 	right := h.subtree(leaves[cut:], depth+1, limit)
 	g.now.hash = h.join(left.now.hash, right.now.hash)
-	if len(leaves) > maxBucket {
+	if len(leaves) > h.most {
 		g.now.kids = &[2]node{left.now, right.now}
 	} else {
 		g.now.count = uint8(len(leaves))

@@ -34,12 +34,12 @@ func (t *Tree) update(leaves Leaves, batch []Leaf, limit uint64) (*Tree, int, er
 	}
 	sorted := slices.Clone(batch)
 	slices.SortFunc(sorted, func(a, b Leaf) int { return compare(&a.Index, &b.Index) })
-	u := update{old: t, leaves: leaves}
+	u := update{old: t, leaves: leaves, hasher: t.hasher()}
 	root, err := u.insert(&t.root, 0, sorted)
 	if err != nil {
 		return nil, 0, fmt.Errorf("updating the prefix tree: %w", err)
 	}
-	return &Tree{root: root, count: t.count + uint64(len(batch)), limit: limit}, u.joins, nil
+	return &Tree{root: root, count: t.count + uint64(len(batch)), limit: limit, most: t.most}, u.joins, nil
 }
 
 // update is one Update under way.

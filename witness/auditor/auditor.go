@@ -143,7 +143,7 @@ func (a *Auditor) load() error {
 	if n := a.at.note; n != nil && string(n.Origin) != a.cfg.Log.Name {
 		return fmt.Errorf("%s is of log %s, not of %s: choose another folder", a.cfg.Dir, n.Origin, a.cfg.Log.Name)
 	}
-	if a.tree, err = prefix.Build(a.store.PrefixLeaves(), a.at.size); err != nil {
+	if a.tree, err = prefix.BuildWith(bucket, a.store.PrefixLeaves(), a.at.size); err != nil {
 		return err
 	}
 	if a.at.size == a.at.next() { // the last leaf is an EPOCH: its map must be the one at hand
@@ -237,7 +237,7 @@ func (a *Auditor) Run(ctx context.Context) error {
 		_, err := a.Catch(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return a.stopped()
 		case errors.As(err, new(*Broken)), errors.Is(err, prefix.ErrStore):
 			return err
 		case err == nil:
@@ -248,10 +248,20 @@ func (a *Auditor) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return a.stopped()
 		case <-time.After(a.cfg.Poll):
 		}
 	}
+}
+
+// stopped is the *Broken of an auditor that has stopped, or nil.
+func (a *Auditor) stopped() error {
+	<-a.turn
+	defer func() { a.turn <- struct{}{} }()
+	if a.broken != nil {
+		return a.broken
+	}
+	return nil
 }
 
 // state is how far the auditor came.
