@@ -46,7 +46,7 @@ const patience = 60 * time.Second
 // ready is the line with which a muster server says that it can answer.
 var ready = regexp.MustCompile(`^muster: .* on (http://[0-9.:]+)$`)
 
-// server is a running `muster serve` or `muster witness`.
+// server is a running `muster serve`.
 type server struct {
 	url     string
 	command *exec.Cmd
