@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/musterlog/muster/log/evidence"
@@ -30,7 +31,7 @@ const (
 var attacks = []attack{
 	{
 		name: "ghost device",
-		lie:  "The operator adds a device of its own to alice's account. It has no key of hers, so it signs with its own.",
+		lie:  "The operator adds a device of its own to Alice's account. It has no key of hers, so it signs with its own.",
 		by:   Client, kind: evidence.E6,
 		tell: func(ctx context.Context, s *scene) error {
 			a, err := s.begin(ctx, alice, (*liar.Phone).Register, (*liar.Phone).Add)
@@ -75,7 +76,7 @@ var attacks = []attack{
 			if err != nil {
 				return err
 			}
-			if err := s.audits(ctx); err != nil {
+			if err := errors.Join(s.audits(ctx), s.knows(ctx, alice, a)); err != nil {
 				return err
 			}
 			s.lies(func(l *liar.Log) {
@@ -83,43 +84,38 @@ var attacks = []attack{
 				_, index, _ := l.VRF(account, 2)
 				delete(l.Map, index)
 				l.Records[account] = l.Records[account][:2]
+				s.log.asked = forgets(l)
 			})
 			if err := s.publish(ctx); err != nil {
 				return err
 			}
-			return s.audits(ctx)
+			return errors.Join(s.audits(ctx), s.contact(ctx, alice, a))
 		},
 	},
 	{
 		name: "forged re-registration",
-		lie:  "The operator registers alice anew with a primary key of its own, as if she had lost her phone.",
+		lie:  "The operator registers Alice anew with a primary key of its own, as if she had lost her phone.",
 		by:   Monitor,
 		noFile: "An operator must be able to do this for people who lost their phone, and the log shows openly that the old key did not sign. " +
-			"No statement of the log contradicts another: only alice knows that she did not ask for it.",
+			"No statement of the log contradicts another: only Alice knows that she did not ask for it.",
 		tell: func(ctx context.Context, s *scene) error {
 			a, err := s.begin(ctx, alice, (*liar.Phone).Register, (*liar.Phone).Add)
 			if err != nil {
 				return err
 			}
-			if err := s.monitors(ctx, a); err != nil {
-				return err
-			}
-			if err := s.knows(ctx, bob, a); err != nil {
+			if err := errors.Join(s.monitors(ctx, a), s.knows(ctx, bob, a)); err != nil {
 				return err
 			}
 			s.lies(func(l *liar.Log) { l.Append(a.phone.Account(), usurp(a.phone)) })
 			if err := s.publish(ctx); err != nil {
 				return err
 			}
-			if err := s.monitors(ctx, a); err != nil {
-				return err
-			}
-			return s.contact(ctx, bob, a)
+			return errors.Join(s.monitors(ctx, a), s.contact(ctx, bob, a))
 		},
 	},
 	{
 		name: "hidden later version",
-		lie: "The operator logs a version 3 of alice's account where she has 0 and 1, to show it to others later; " +
+		lie: "The operator logs a version 3 of Alice's account where she has 0 and 1, to show it to others later; " +
 			"what it shows her is a map without it.",
 		by: Monitor, kind: evidence.E4a,
 		tell: func(ctx context.Context, s *scene) error {
@@ -142,7 +138,7 @@ var attacks = []attack{
 	},
 	{
 		name: "repeated index",
-		lie:  "The operator overwrites version 1 of alice's account: it logs a second leaf under the same index, and its map points to that.",
+		lie:  "The operator overwrites version 1 of Alice's account: it logs a second leaf under the same index, and its map points to that.",
 		by:   Auditor, kind: evidence.E5,
 		tell: func(ctx context.Context, s *scene) error {
 			a, err := s.begin(ctx, alice, (*liar.Phone).Register, (*liar.Phone).Add)
@@ -166,7 +162,7 @@ var attacks = []attack{
 	},
 	{
 		name: "wrong epoch root",
-		lie:  "The operator logs alice's new device, but signs the map's old root over it: a map that does not follow from the log.",
+		lie:  "The operator logs Alice's new device, but signs the map's old root over it: a map that does not follow from the log.",
 		by:   Auditor, kind: evidence.E4c,
 		tell: func(ctx context.Context, s *scene) error {
 			a, err := s.begin(ctx, alice, (*liar.Phone).Register)

@@ -36,9 +36,9 @@ func (s *scene) contact(ctx context.Context, id name.Identifier, whom *person) e
 	if err != nil {
 		return err
 	}
-	by, app := Client, fmt.Sprintf("%s's app", id)
+	by, app := Client, fmt.Sprintf("%s's app", called(id))
 	if who == whom {
-		by, app = Owner, fmt.Sprintf("the app on %s's own phone", id)
+		by, app = Owner, fmt.Sprintf("the app on %s's own phone", called(id))
 	}
 	r, err := who.look(ctx, whom)
 	if f := new(verifier.Failure); errors.As(err, &f) {
@@ -48,7 +48,7 @@ func (s *scene) contact(ctx context.Context, id name.Identifier, whom *person) e
 		return err
 	}
 	if f := r.Accounts[0]; f.Status == verifier.Reregistered && (f.Endorsed == nil || !*f.Endorsed) {
-		return s.notice(ctx, by, app, fmt.Sprintf("the security code with %s changed, and the old key did not sign that: compare it again", whom.id), nil, nil)
+		return s.notice(ctx, by, app, fmt.Sprintf("the security code with %s changed, and the old key did not sign that: compare it again", called(whom.id)), nil, nil)
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func (s *scene) monitors(ctx context.Context, whom *person) error {
 		if a.Kind != monitor.Failed {
 			answers = nil
 		}
-		if err := s.notice(ctx, Monitor, fmt.Sprintf("%s's monitor", whom.id), alarm(&a), found, answers); err != nil {
+		if err := s.notice(ctx, Monitor, fmt.Sprintf("%s's monitor", called(whom.id)), alarm(&a), found, answers); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,7 @@ import "time"
 
 const (
 	// lineWidth fits every terminal, and eyes.
-	lineWidth = 100
+	lineWidth = 80
 
 	// patience bounds each wait for another party: far more than any needs, so
 	// that the demo fails instead of hanging.

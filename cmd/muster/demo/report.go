@@ -68,10 +68,9 @@ type Printer struct {
 	Style bool // for a terminal
 }
 
-func (p *Printer) bold(text string) string  { return p.style("1", text) }
-func (p *Printer) faint(text string) string { return p.style("2", text) }
-func (p *Printer) good(text string) string  { return p.style("32", text) }
-func (p *Printer) bad(text string) string   { return p.style("1;31", text) }
+func (p *Printer) bold(text string) string { return p.style("1", text) }
+func (p *Printer) good(text string) string { return p.style("32", text) }
+func (p *Printer) bad(text string) string  { return p.style("1;31", text) }
 
 func (p *Printer) style(code, text string) string {
 	if !p.Style {
@@ -83,20 +82,20 @@ func (p *Printer) style(code, text string) string {
 // Heading begins a part.
 func (p *Printer) Heading(title, about string) {
 	fmt.Fprintf(p.Out, "\n%s\n", p.bold(title))
-	p.wrap("", about)
+	p.wrap("", "", about)
 }
 
 // Step shows one of the normal day.
 func (p *Printer) Step(s Step) {
 	fmt.Fprintln(p.Out)
-	p.wrap("  ", s.Did)
-	p.wrap("    ", p.faint("→ ")+s.Shown)
+	p.wrap("  ", "  ", s.Did)
+	p.wrap("    → ", "      ", s.Shown)
 }
 
 // Attack shows one and who noticed.
 func (p *Printer) Attack(n int, a Attack) {
 	fmt.Fprintf(p.Out, "\n%s\n", p.bold(fmt.Sprintf("%2d  %s", n, a.Name)))
-	p.wrap("    ", a.Lie)
+	p.wrap("    ", "    ", a.Lie)
 	for _, found := range a.Noticed {
 		p.field("noticed", fmt.Sprintf("%s, after %s", found.Who, milliseconds(found.After)))
 		p.field("", found.Said)
@@ -115,11 +114,11 @@ func (p *Printer) Attack(n int, a Attack) {
 
 // End sums up.
 func (p *Printer) End(r *Report) {
-	files := 0
+	files := make(map[string]bool) // two may find the same
 	for _, a := range r.Attacks {
 		for _, n := range a.Noticed {
 			if n.Evidence != "" {
-				files++
+				files[n.Evidence] = true
 			}
 		}
 	}
@@ -128,9 +127,10 @@ func (p *Printer) End(r *Report) {
 		verdict = p.bad("NOT ALL OF THEM WERE CAUGHT")
 	}
 	fmt.Fprintln(p.Out)
-	p.wrap("", fmt.Sprintf("%d attacks, %s, in %.1f s. %d evidence files are kept in", len(r.Attacks), verdict, r.Seconds, files))
+	fmt.Fprintf(p.Out, "%d attacks, %s, in %.1f s. %d evidence files are kept in\n", len(r.Attacks), verdict, r.Seconds, len(files))
 	fmt.Fprintf(p.Out, "  %s\n", r.Evidence)
-	p.wrap("", "Each can be judged by anybody who has the log's key, which lies beside it: muster evidence verify FILE --vkey \"$(cat log.vkey)\"")
+	fmt.Fprintf(p.Out, "Each can be judged by anybody who has the log's key, which lies beside it:\n")
+	fmt.Fprintf(p.Out, "  muster evidence verify FILE --vkey \"$(cat log.vkey)\"\n")
 }
 
 func milliseconds(ms float64) string {
@@ -141,20 +141,15 @@ func milliseconds(ms float64) string {
 }
 
 func (p *Printer) field(name, text string) {
-	for i, line := range fold(text, lineWidth-14) {
-		if i > 0 {
-			name = ""
-		}
-		fmt.Fprintf(p.Out, "    %s%s\n", p.faint(fmt.Sprintf("%-10s", name)), line)
-	}
+	p.wrap(fmt.Sprintf("    %-10s", name), strings.Repeat(" ", 14), text)
 }
 
-func (p *Printer) wrap(indent, text string) {
-	for i, line := range fold(text, lineWidth-len(indent)) {
-		if i > 0 && strings.Contains(text, "→ ") {
-			line = "  " + line
-		}
-		fmt.Fprintln(p.Out, indent+line)
+// wrap prints a text in lines, the first after one margin and the others after
+// another of the same width.
+func (p *Printer) wrap(first, others, text string) {
+	for _, line := range fold(text, lineWidth-len(others)) {
+		fmt.Fprintln(p.Out, first+line)
+		first = others
 	}
 }
 

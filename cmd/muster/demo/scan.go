@@ -43,9 +43,9 @@ func (s *scene) scans(ctx context.Context, whom *person) error {
 	if err != nil || place < 0 {
 		return err
 	}
-	said := fmt.Sprintf("ALARM: the leaf at position %d can only be version %d of %s's account, and the map that is shown to her lacks it", position, rungs[place].Seq, whom.id)
+	said := fmt.Sprintf("ALARM: the leaf at position %d can only be version %d of %s's account, and the map that is shown to her lacks it", position, rungs[place].Seq, called(whom.id))
 	found := s.dropped(a, rungs, place, position, follow.Evidence(ctx, tree, a.Note))
-	return s.notice(ctx, Monitor, fmt.Sprintf("%s's monitor, which scans every leaf", whom.id), said, found, nil)
+	return s.notice(ctx, Monitor, fmt.Sprintf("%s's monitor, which scans every leaf", called(whom.id)), said, found, nil)
 }
 
 // inserted is the leaf at a rung that was proven absent; place -1: there is none.

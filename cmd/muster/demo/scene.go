@@ -131,7 +131,7 @@ func (s *scene) notice(ctx context.Context, by Party, who, said string, found er
 // named has people by their names, where parties know account_ids.
 func (s *scene) named(text string) string {
 	for id := range s.people {
-		text = strings.ReplaceAll(text, id.AccountID().String(), string(id))
+		text = strings.ReplaceAll(text, "account "+id.AccountID().String(), called(id))
 	}
 	return text
 }

@@ -153,7 +153,7 @@ func (s *scene) gossip(ctx context.Context, sender, receiver *person, other *sce
 	if err != nil || heard.Failure == nil {
 		return err
 	}
-	return s.notice(ctx, Client, fmt.Sprintf("%s's app, by a message from %s", receiver.id, sender.id), heard.Failure.Error(), heard.Failure, nil)
+	return s.notice(ctx, Client, fmt.Sprintf("%s's app, by a message from %s", called(receiver.id), called(sender.id)), heard.Failure.Error(), heard.Failure, nil)
 }
 
 // collude replaces the third witness by one that signs whatever the operator
@@ -190,12 +190,19 @@ func rollBack(ctx context.Context, s *scene) error {
 		return err
 	}
 	s.log.becomes(old, func(r *answer.Request) {
-		// As if the client had seen no more than there is.
 		r.Size = 0
-		for i := range r.Asks {
-			r.Asks[i].Seq = min(r.Asks[i].Seq, uint32(len(old.Records[r.Asks[i].Account])-1))
-		}
+		forgets(old)(r)
 	})
 	s.told = time.Now()
 	return s.contact(ctx, bob, a)
+}
+
+// forgets takes a question as if the client had seen no more of an account than
+// the liar now admits to have.
+func forgets(l *liar.Log) func(*answer.Request) {
+	return func(r *answer.Request) {
+		for i := range r.Asks {
+			r.Asks[i].Seq = min(r.Asks[i].Seq, uint32(len(l.Records[r.Asks[i].Account])-1))
+		}
+	}
 }

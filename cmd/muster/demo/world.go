@@ -36,6 +36,11 @@ type person struct {
 	answers *keeping // to the app
 }
 
+// called is a person's name as people write it.
+func called(id name.Identifier) string {
+	return strings.ToUpper(string(id[:1])) + string(id[1:])
+}
+
 // person is somebody by name; who is new is met here.
 func (p *place) person(id name.Identifier) (*person, error) {
 	if known := p.people[id]; known != nil {
