@@ -5,7 +5,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // Report is all that a run has shown. Its members are for scripts.
@@ -97,10 +96,10 @@ func (p *Printer) Attack(n int, a Attack) {
 	fmt.Fprintf(p.Out, "\n%s\n", p.bold(fmt.Sprintf("%2d  %s", n, a.Name)))
 	p.wrap("    ", "    ", a.Lie)
 	for _, found := range a.Noticed {
-		p.field("noticed", fmt.Sprintf("%s, after %s", found.Who, milliseconds(found.After)))
+		p.field("noticed", fmt.Sprintf("%s, after %s", p.bold(found.Who), milliseconds(found.After)))
 		p.field("", found.Said)
 		if found.Verdict != nil {
-			p.field("evidence", found.Kind+"  "+filepath.Join(filepath.Base(filepath.Dir(found.Evidence)), filepath.Base(found.Evidence)))
+			p.field("evidence", found.Kind+"  "+short(found.Evidence))
 			p.field("verdict", p.good("convicts: ")+found.Verdict.Statement)
 		}
 	}
@@ -130,14 +129,33 @@ func (p *Printer) End(r *Report) {
 	fmt.Fprintf(p.Out, "%d attacks, %s, in %.1f s. %d evidence files are kept in\n", len(r.Attacks), verdict, r.Seconds, len(files))
 	fmt.Fprintf(p.Out, "  %s\n", r.Evidence)
 	fmt.Fprintf(p.Out, "Each can be judged by anybody who has the log's key, which lies beside it:\n")
-	fmt.Fprintf(p.Out, "  muster evidence verify FILE --vkey \"$(cat log.vkey)\"\n")
+	fmt.Fprintf(p.Out, "  cd %s\n  muster evidence verify *.evidence --vkey \"$(cat log.vkey)\"\n", filepath.Join(r.Evidence, r.example()))
+}
+
+// example is the folder of the first attack that left a file.
+func (r *Report) example() string {
+	for _, a := range r.Attacks {
+		for _, n := range a.Noticed {
+			if n.Evidence != "" {
+				return filepath.Base(filepath.Dir(n.Evidence))
+			}
+		}
+	}
+	return ""
+}
+
+// short is a file by its folder and the first digits of its name, in which
+// nobody reads all 64.
+func short(path string) string {
+	name := filepath.Base(path)
+	return filepath.Join(filepath.Base(filepath.Dir(path)), name[:min(12, len(name))]+"…"+filepath.Ext(name))
 }
 
 func milliseconds(ms float64) string {
 	if ms < 10 {
 		return fmt.Sprintf("%.1f ms", ms)
 	}
-	return (time.Duration(ms) * time.Millisecond).String()
+	return fmt.Sprintf("%.0f ms", ms)
 }
 
 func (p *Printer) field(name, text string) {

@@ -34,6 +34,9 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 	if err := durable.MakeFolder(cfg.Out); err != nil {
 		return nil, fmt.Errorf("making the folder for evidence: %w: choose another --out", err)
 	}
+	if there, err := os.ReadDir(cfg.Out); err != nil || len(there) > 0 {
+		return nil, errors.Join(err, fmt.Errorf("%s is not empty: choose another --out, so that what lies there is of one run", cfg.Out))
+	}
 	dir, err := os.MkdirTemp("", "muster-demo-work-")
 	if err != nil {
 		return nil, err
