@@ -55,9 +55,13 @@ Exit code 0 says that the file proves misbehaviour, 3 that it proves nothing.`,
 			if err != nil {
 				return usageError{err}
 			}
-			f, err := readEvidence(args[0])
+			data, err := readEvidence(args[0])
 			if err != nil {
 				return err
+			}
+			f, err := evidence.Parse(data)
+			if err != nil {
+				return g.provesNothing(args[0], new(evidence.File), key, err)
 			}
 			verdict, err := f.Verify(key)
 			if err != nil {
@@ -72,7 +76,7 @@ Exit code 0 says that the file proves misbehaviour, 3 that it proves nothing.`,
 
 // readEvidence reads no more than a file may have: a larger one is refused
 // without being held in memory.
-func readEvidence(path string) (*evidence.File, error) {
+func readEvidence(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading evidence: %w", err)
@@ -82,11 +86,7 @@ func readEvidence(path string) (*evidence.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading evidence: %w", err)
 	}
-	f, err := evidence.Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return f, nil
+	return data, nil
 }
 
 // noEvidence is a file that proves nothing against the key.
