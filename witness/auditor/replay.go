@@ -1,9 +1,11 @@
 package auditor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
@@ -284,6 +286,8 @@ func (a *Auditor) insert(limit uint64) error {
 	if err != nil {
 		return err
 	}
+	// In the order of the store's rows each goes in beside the one before.
+	slices.SortFunc(a.pending, func(x, y prefix.Leaf) int { return bytes.Compare(x.Index[:], y.Index[:]) })
 	if err := a.store.Add(a.pending); err != nil {
 		return err
 	}
