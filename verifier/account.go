@@ -23,6 +23,7 @@ type account struct {
 	at      *event.Account // replayed; nil if nothing was opened
 	after   *Account       // accepted with this answer; nil: nothing to remember
 	events  []Logged       // opened
+	judged  int            // how many opened events the rules have seen, the one that broke them included
 	restart bool           // opens with an ERASE that hides events after k
 }
 
@@ -248,6 +249,7 @@ func (s *account) open() error {
 		ver := &s.said.Versions[i]
 		e, err := event.Parse(ver.Event)
 		if err != nil {
+			s.judged = len(s.events) + 1
 			return rule(err)
 		}
 		s.events = append(s.events, Logged{Event: e, Position: ver.Position, Index: s.indexes[i]})
@@ -257,11 +259,13 @@ func (s *account) open() error {
 
 // apply replays the opened events from where the client stands.
 func (s *account) apply(log name.LogID) (*event.Account, error) {
+	s.judged = 1
 	at, rest, err := s.start(log)
 	if err != nil {
 		return nil, err
 	}
 	for _, l := range rest {
+		s.judged++
 		// An anchor further on would be where this answer had to begin, and
 		// everything before it would be none of this client's business.
 		if l.Type == event.Erase || s.ask.Kind == answer.First && l.IsAnchor() {

@@ -56,6 +56,10 @@ type Failure struct {
 	// two leaves that break a rule of the log (section 4.2). Who can fetch them
 	// has evidence of kind E5.
 	Leaves []uint64
+	// Events are opened events of Account in the tree of the last of Notes, up to
+	// the one that broke the account rules: ProveEvents makes evidence of them,
+	// if they contradict by themselves. That discloses the account.
+	Events []evidence.Open
 }
 
 func (f *Failure) Error() string {

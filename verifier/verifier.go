@@ -87,7 +87,10 @@ func (v *Verifier) verify(state *State, memories []*memory, req *answer.Request,
 	for i := range p.steps {
 		if err := p.steps[i].replay(p.note.Origin.LogID()); err != nil {
 			var f *Failure
-			if errors.As(err, &f) && f.Leaves != nil {
+			if errors.As(err, &f) && f.Check == CheckRules {
+				f.Events = p.steps[i].shown()
+			}
+			if f != nil && (f.Leaves != nil || f.Events != nil) {
 				f.Notes = [][]byte{p.raw}
 			}
 			return nil, p.steps[i].named(err)

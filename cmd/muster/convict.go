@@ -71,6 +71,9 @@ func investigate(ctx context.Context, source *client.Client, log checkpoint.Key,
 	if err != nil {
 		return nil, err
 	}
+	if f.Events != nil {
+		return verifier.ProveEvents(log, follow.Evidence(ctx, tree, shown), f.Events)
+	}
 	file, err := follow.Evidence(ctx, tree, shown).BrokenLeaves(f.Leaves...)
 	if err != nil {
 		return nil, err
@@ -102,6 +105,9 @@ func (g *globals) keepEvidence(policy *checkpoint.Policy, f *evidence.File) {
 	var m *evidence.Misbehaviour
 	if errors.As(evidence.Convict(policy.Log, f), &m) {
 		g.keep(m.File.Name(), m.File.Bytes(), "evidence: "+m.Verdict.Statement)
+		if f.Kind == evidence.E6 {
+			g.say("this file shows whose account it is, and what happened to it: ask its owner before you publish it")
+		}
 	}
 	auditors := policy.Auditors()
 	for _, w := range policy.Witnesses {

@@ -123,6 +123,26 @@ func TestFailedChecksLeaveEvidence(t *testing.T) {
 	}
 }
 
+// An event that breaks the account rules convicts the log, by its own public
+// files. Whoever keeps the file is told that it is about somebody.
+func TestBrokenEventLeavesEvidence(t *testing.T) {
+	l := liar.New("example.org/log1", uint64(time.Now().UnixMilli()))
+	dave, eve := liar.NewPhone(l.Origin, "dave", l.TimeMs), liar.NewPhone(l.Origin, "eve", l.TimeMs)
+	l.Append(dave.Account(), eve.Register())
+	l.Seal()
+	policy := filepath.Join(t.TempDir(), "policy")
+	if err := os.WriteFile(policy, []byte("log "+l.Signer.Key().String()+"\nquorum none\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	state := filepath.Join(t.TempDir(), "state")
+	url := serveLiar(t, func(l lying) server.Backend { return l }, l)
+	s := muster(t, "devices", "dave", "--log", url, "--policy", policy, "--state", state)
+	if s.code != exitRefuse || !strings.Contains(s.err, "(rules)") || !strings.Contains(s.err, "ask its owner") {
+		t.Fatalf("exit code %d\n%s%s", s.code, s.out, s.err)
+	}
+	judgeFolder(t, filepath.Join(state, "evidence"), s.err, map[string]checkpoint.Key{"E": l.Signer.Key()}, []string{"E6"}, 0)
+}
+
 // judgeFolder judges each kept file with the key of whom it accuses.
 func judgeFolder(t *testing.T, dir, printed string, keys map[string]checkpoint.Key, kinds []string, notes int) {
 	t.Helper()

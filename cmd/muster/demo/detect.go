@@ -42,7 +42,7 @@ func (s *scene) contact(ctx context.Context, id name.Identifier, whom *person) e
 	}
 	r, err := who.look(ctx, whom)
 	if f := new(verifier.Failure); errors.As(err, &f) {
-		return s.notice(ctx, by, app, err.Error(), err, who.answers)
+		return s.notice(ctx, by, app, err.Error(), err, nil)
 	}
 	if err != nil {
 		return err

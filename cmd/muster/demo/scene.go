@@ -143,25 +143,26 @@ func (s *scene) proof(ctx context.Context, found error, answers *keeping) (*evid
 	if errors.As(found, &m) {
 		return m.File, nil
 	}
-	var f *verifier.Failure
-	if errors.As(found, &f) && f.Evidence != nil {
-		if errors.As(evidence.Convict(s.policy.Log, f.Evidence), &m) {
-			return m.File, nil
-		}
-	}
-	if answers == nil {
-		return nil, nil
-	}
-	a, err := answers.answer()
-	if err != nil {
-		return nil, nil // what has no form convicts nobody
-	}
 	files, err := s.person("files")
 	if err != nil {
 		return nil, err
 	}
-	if errors.As(accuse(ctx, s.policy.Log, a, files.log), &m) {
-		return m.File, nil
+	f := new(verifier.Failure)
+	switch {
+	case errors.As(found, &f) && f.Evidence != nil:
+		if errors.As(evidence.Convict(s.policy.Log, f.Evidence), &m) {
+			return m.File, nil
+		}
+	case f.Events != nil:
+		tree, err := treeOf(ctx, f.Notes[len(f.Notes)-1], files.log)
+		if err != nil {
+			return nil, err
+		}
+		return verifier.ProveEvents(s.policy.Log, tree, f.Events)
+	case answers != nil:
+		if a, err := answers.answer(); err == nil { // what has no form convicts nobody
+			return accuse(ctx, s.policy.Log, a, files.log), nil
+		}
 	}
 	return nil, nil
 }
