@@ -97,3 +97,30 @@ func (w *world) proves(err error, convicting bool) {
 		w.t.Errorf("evidence of kind %s", file.Kind)
 	}
 }
+
+// TestInsertedLeafConvicts: an owner is shown a map without a version whose leaf
+// the log has. Her answer's proof and the leaf convict the log; of a leaf that
+// is not there, or an index that is present, nothing does.
+func TestInsertedLeafConvicts(t *testing.T) {
+	w := newWorld(t)
+	w.plays("alice.", "alice+", "bob.")
+	alice := w.phone("alice").Account()
+	position := w.log.AppendAt(alice, 3, w.phone("alice").Confirm())
+	_, index, _ := w.log.VRF(alice, 3)
+	delete(w.log.Map, index)
+	w.log.Records[alice] = w.log.Records[alice][:2]
+	w.log.Seal()
+	r, _ := w.mustLook(nil, first("bob"), history("alice"))
+	key, tree := w.log.Signer.Key(), w.tree(r.Note)
+	file, err := r.ProveInserted(key, tree, index, position)
+	if err != nil || file.Kind != evidence.E4a {
+		t.Fatalf("no evidence of an inserted leaf: %v", err)
+	}
+	if _, err := r.ProveInserted(key, tree, index, position-1); err == nil {
+		t.Error("another leaf convicts")
+	}
+	_, present, _ := w.log.VRF(alice, 1)
+	if _, err := r.ProveInserted(key, tree, present, w.log.Records[alice][1].Position); err == nil {
+		t.Error("a version that the map has convicts")
+	}
+}

@@ -185,6 +185,7 @@ func (l *Lookup) Result() (*Result, *State, error) {
 		Trust:      l.last.verdict.Trust,
 		Sealed:     l.last.epoch.Sealed,
 		Successor:  l.last.epoch.Successor,
+		shown:      shownMap{l.last.epoch.PrefixRoot, l.last.queries, l.last.proofs},
 	}
 	for i := range l.asks {
 		found := l.asks[i].judge(l.base, l.work)

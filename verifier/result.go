@@ -32,6 +32,8 @@ type Result struct {
 	Sealed     bool        // the log has ended
 	Successor  name.Origin // of a sealed log; may be empty
 	Accounts   []Found     // as asked, in that order
+
+	shown shownMap // by the last answer
 }
 
 // Found is the verified state of one account.

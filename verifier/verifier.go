@@ -45,7 +45,8 @@ type page struct {
 	state   *State         // after the answer
 	steps   []account      // as asked
 	queries []prefix.Query // of all versions in order
-	used    []answer.Used  // leaves whose inclusion is proven
+	proofs  []*prefix.Proof
+	used    []answer.Used // leaves whose inclusion is proven
 }
 
 // verify is the one way in which anything is accepted: protocol section 6, in
@@ -270,7 +271,7 @@ func checkMap(p *page, key *vrf.PublicKey, a *answer.Answer) error {
 			queries = append(queries, q)
 		}
 	}
-	p.queries = queries
+	p.queries, p.proofs = queries, a.Proofs
 	for i, part := range slices.Collect(slices.Chunk(queries, answer.ProofCut)) {
 		if err := prefix.Verify(p.epoch.PrefixRoot, part, a.Proofs[i]); err != nil {
 			return &Failure{Check: CheckPrefix, Err: err}

@@ -44,6 +44,9 @@ func (g *globals) demo(ctx context.Context, out string) (err error) {
 		cfg.Part, cfg.Step, cfg.Attack = p.Heading, p.Step, p.Attack
 	}
 	r, err := demo.Run(ctx, cfg)
+	if err != nil && ctx.Err() != nil {
+		return errors.New("interrupted: run it again to see the rest")
+	}
 	if err != nil {
 		return err
 	}

@@ -2,15 +2,11 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/musterlog/muster/log/answer"
-	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
-	"github.com/musterlog/muster/log/prefix"
 	"github.com/musterlog/muster/verifier"
 	"github.com/musterlog/muster/witness/follow"
 )
@@ -26,15 +22,7 @@ func (s *scene) scans(ctx context.Context, whom *person) error {
 	if err != nil {
 		return err
 	}
-	a, err := who.answers.answer()
-	if err != nil {
-		return err
-	}
-	note, err := checkpoint.Parse(a.Note)
-	if err != nil {
-		return err
-	}
-	tree, err := follow.Open(ctx, who.log, note.Checkpoint)
+	tree, err := follow.Open(ctx, who.log, r.Checkpoint)
 	if err != nil {
 		return err
 	}
@@ -44,7 +32,11 @@ func (s *scene) scans(ctx context.Context, whom *person) error {
 		return err
 	}
 	said := fmt.Sprintf("ALARM: the leaf at position %d can only be version %d of %s's account, and the map that is shown to her lacks it", position, rungs[place].Seq, called(whom.id))
-	found := s.dropped(a, rungs, place, position, follow.Evidence(ctx, tree, a.Note))
+	f, err := r.ProveInserted(s.policy.Log, follow.Evidence(ctx, tree, r.Note), rungs[place].Index, position)
+	if err != nil {
+		return err
+	}
+	found := evidence.Convict(s.policy.Log, f)
 	return s.notice(ctx, Monitor, fmt.Sprintf("%s's monitor, which scans every leaf", called(whom.id)), said, found, nil)
 }
 
@@ -73,32 +65,4 @@ func inserted(ctx context.Context, tree *follow.Tree, rungs []verifier.Rung) (pl
 		}
 	}
 	return -1, 0, nil
-}
-
-// dropped is E4a: the log has the leaf, and its map does not.
-func (s *scene) dropped(a *answer.Answer, rungs []verifier.Rung, place int, position uint64, tree *evidence.Tree) error {
-	parsed, err := leaf.Parse(a.Epoch)
-	if err != nil {
-		return err
-	}
-	epoch, ok := parsed.(*leaf.Epoch)
-	if !ok || len(a.Proofs) != 1 {
-		return errors.New("no answer about one account")
-	}
-	queries := make([]prefix.Query, len(rungs))
-	for i, r := range rungs {
-		queries[i].Index, queries[i].Present = r.Index, r.Present
-		if v := a.Accounts[0].Versions[i]; r.Present {
-			queries[i].Value = prefix.Value(v.Position, v.Commitment)
-		}
-	}
-	absent, err := prefix.Extract(epoch.PrefixRoot, queries, a.Proofs[0], []int{place})
-	if err != nil {
-		return err
-	}
-	f, err := tree.Dropped(position, epoch.Position(), absent)
-	if err != nil {
-		return err
-	}
-	return evidence.Convict(s.policy.Log, f)
 }
