@@ -44,12 +44,14 @@ var behaviours = map[string]func(w http.ResponseWriter, r *http.Request, body []
 	"HTML": func(w http.ResponseWriter, _ *http.Request, _ []byte) {
 		fmt.Fprint(w, "<!doctype html><title>ok</title>")
 	},
-	"204":        func(w http.ResponseWriter, _ *http.Request, _ []byte) { w.WriteHeader(http.StatusNoContent) },
-	"206":        func(w http.ResponseWriter, _ *http.Request, body []byte) { w.WriteHeader(206); w.Write(body) },
-	"404":        func(w http.ResponseWriter, r *http.Request, _ []byte) { http.NotFound(w, r) },
-	"500":        func(w http.ResponseWriter, _ *http.Request, body []byte) { w.WriteHeader(500); w.Write(body) },
-	"503":        func(w http.ResponseWriter, _ *http.Request, body []byte) { w.WriteHeader(503); w.Write(body) },
-	"a redirect": func(w http.ResponseWriter, r *http.Request, _ []byte) { http.Redirect(w, r, r.URL.Path+"?2", http.StatusFound) },
+	"204": func(w http.ResponseWriter, _ *http.Request, _ []byte) { w.WriteHeader(http.StatusNoContent) },
+	"206": func(w http.ResponseWriter, _ *http.Request, body []byte) { w.WriteHeader(206); w.Write(body) },
+	"404": func(w http.ResponseWriter, r *http.Request, _ []byte) { http.NotFound(w, r) },
+	"500": func(w http.ResponseWriter, _ *http.Request, body []byte) { w.WriteHeader(500); w.Write(body) },
+	"503": func(w http.ResponseWriter, _ *http.Request, body []byte) { w.WriteHeader(503); w.Write(body) },
+	"a redirect": func(w http.ResponseWriter, r *http.Request, _ []byte) {
+		http.Redirect(w, r, r.URL.Path+"?2", http.StatusFound)
+	},
 	"a redirect to a file": func(w http.ResponseWriter, r *http.Request, _ []byte) {
 		http.Redirect(w, r, "file:///etc/passwd", http.StatusMovedPermanently)
 	},
