@@ -16,7 +16,7 @@ import (
 
 type monitorFlags struct {
 	watch, approve []string
-	once           bool
+	once, scan     bool
 	webhook, dir   string
 	interval       time.Duration
 }
@@ -44,6 +44,7 @@ redirects are not followed.`,
 	c.Flags().StringArrayVar(&f.watch, "watch", nil, "account `ID` to watch; may be repeated")
 	c.Flags().StringArrayVar(&f.approve, "approve", nil, "`FILE` of what is expected, or one KEY or EVENT_ID; may be repeated")
 	c.Flags().BoolVar(&f.once, "once", false, "one pass, then exit")
+	c.Flags().BoolVar(&f.scan, "scan", false, "also read every leaf of the log for events that the answers hide: needs no auditor")
 	c.Flags().StringVar(&f.webhook, "webhook", "", "`URL` that each alert is posted to")
 	c.Flags().StringVar(&f.dir, "dir", "", "`DIR` of the monitor's journal and evidence; default monitor in --state")
 	c.Flags().DurationVar(&f.interval, "interval", monitor.DefaultInterval, "between two passes; an epoch or less misses none")
@@ -117,6 +118,9 @@ func (g *globals) monitorConfig(f *monitorFlags) (monitor.Config, error) {
 	}
 	cfg.Verifier, cfg.Store, cfg.Source = r.Verifier, r.Store, r.source
 	cfg.Accounts, cfg.Approved, cfg.Interval = ids, approved, f.interval
+	if f.scan {
+		cfg.Leaves = r.source
+	}
 	cfg.Out, cfg.Now = g.out, time.Now
 	cfg.Report = func(err error) { g.say("%v", err) }
 	return cfg, nil

@@ -78,11 +78,14 @@ func id(parts ...any) string {
 
 // alert is one of an account, with what all have.
 func (m *Monitor) alert(account name.Identifier, kind Kind, severity Severity) Alert {
-	return Alert{
+	a := Alert{
 		Time: m.cfg.Now().UTC().Format(time.RFC3339), Origin: m.origin,
-		Account: string(account), AccountID: account.AccountID().String(),
-		Kind: kind, Severity: severity, Signers: []string{},
+		Account: string(account), Kind: kind, Severity: severity, Signers: []string{},
 	}
+	if account != "" { // empty: it is about the log as a whole
+		a.AccountID = account.AccountID().String()
+	}
+	return a
 }
 
 // tell makes the alert of one event.

@@ -14,11 +14,13 @@ import (
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
+	"github.com/musterlog/muster/witness/follow"
 )
 
 // Checks beside the verifier's.
 const (
 	checkUnreachable = "unreachable" // no answer came
+	checkScan        = "scan"        // the log's leaves are not those under its checkpoint
 	checkOther       = "error"       // this client could not judge the answer: see message
 )
 
@@ -70,6 +72,9 @@ func (m *Monitor) maxAge() time.Duration {
 func classify(err error) (check string, severity Severity, outage bool) {
 	switch c := verifier.FailedCheck(err); c {
 	case "":
+		if errors.Is(err, follow.ErrForged) {
+			return checkScan, Critical, false
+		}
 		if errors.As(err, new(*sourceError)) {
 			return checkUnreachable, Low, true
 		}

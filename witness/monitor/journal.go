@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/musterlog/muster/log/name"
@@ -20,6 +22,7 @@ type journal struct {
 	Origin   name.Origin                `json:"origin"`
 	Accounts map[name.Identifier]*watch `json:"accounts"`
 	Queue    []queued                   `json:"queue"`
+	Scan     *scan                      `json:"scan"` // null: never begun
 }
 
 const journalVersion = 1
@@ -89,7 +92,19 @@ func (j *journal) check(size int) error {
 	if j.Accounts == nil {
 		return errors.New("no accounts")
 	}
-	for _, w := range j.Accounts {
+	watches := slices.Collect(maps.Values(j.Accounts))
+	if s := j.Scan; s != nil {
+		watches = append(watches, &s.Watch)
+		for _, v := range s.Known {
+			if v == nil {
+				return errors.New("a version without content")
+			}
+		}
+		if s.Known == nil {
+			return errors.New("a scan without content")
+		}
+	}
+	for _, w := range watches {
 		if w == nil || w.Troubles == nil {
 			return errors.New("an account without content")
 		}

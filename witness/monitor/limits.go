@@ -50,6 +50,11 @@ const (
 	// the log.
 	maxMessage = 1000
 
+	// scanTime and maxScan bound what one pass reads of the log: the accounts
+	// are verified again meanwhile. 262,144 leaves are some 18 MB.
+	scanTime = time.Minute
+	maxScan  = 1 << 18
+
 	// verifiedGrain is how exactly the journal remembers when an account was
 	// last verified: a write to the disk every second would tell nothing more.
 	verifiedGrain = time.Minute

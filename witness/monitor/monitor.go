@@ -14,6 +14,7 @@ import (
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
+	"github.com/musterlog/muster/witness/follow"
 )
 
 // Config says what is watched, against what, and who is told.
@@ -28,6 +29,8 @@ type Config struct {
 	Out      io.Writer   // takes one JSON line for each alert
 	Hook     Hook        // takes each alert after it was printed; nil: nobody
 	Report   func(error) // is told of a hook that fails; nil: nobody
+
+	Leaves follow.Source // the log's public files, for the scan; nil: none
 
 	Interval time.Duration // between two passes; 0: DefaultInterval
 	Repeat   time.Duration // of an alert about a failure that lasts; 0: DefaultRepeat
@@ -115,8 +118,9 @@ func (m *Monitor) Run(ctx context.Context) error {
 // Pass verifies every account once, and tells what is new.
 func (m *Monitor) Pass(ctx context.Context) (Outcome, error) {
 	var o Outcome
+	v := &view{next: map[name.Identifier]uint32{}}
 	for _, account := range m.cfg.Accounts {
-		if err := m.watch(ctx, account, &o); err != nil {
+		if err := m.watch(ctx, account, v, &o); err != nil {
 			return o, err
 		}
 		// Told at once: the next account's questions may take a minute.
@@ -124,12 +128,16 @@ func (m *Monitor) Pass(ctx context.Context) (Outcome, error) {
 			return o, err
 		}
 	}
+	m.scan(ctx, v, &o)
+	if err := m.deliver(ctx, &o); err != nil {
+		return o, err
+	}
 	o.Waiting = len(m.journal.Queue)
 	return o, ctx.Err()
 }
 
 // watch verifies one account and queues what is new of it.
-func (m *Monitor) watch(ctx context.Context, account name.Identifier, o *Outcome) error {
+func (m *Monitor) watch(ctx context.Context, account name.Identifier, v *view, o *Outcome) error {
 	w := m.journal.Accounts[account]
 	if w == nil {
 		w = &watch{Verified: m.cfg.Now().UTC(), Troubles: map[string]*trouble{}}
@@ -138,6 +146,9 @@ func (m *Monitor) watch(ctx context.Context, account name.Identifier, o *Outcome
 	result, err := m.look(ctx, account, w)
 	if err == nil {
 		err = m.take(account, w, &result.Accounts[0])
+	}
+	if err == nil {
+		err = m.learn(v, account, result)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err() // nobody's failure
@@ -156,7 +167,7 @@ func (m *Monitor) look(ctx context.Context, account name.Identifier, w *watch) (
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
 	q := verifier.Question{Account: account.AccountID()}
-	if w.Begun {
+	if w.Begun && m.covers(account) {
 		result, err := m.client.Lookup(ctx, q)
 		if err != nil || w.at(&result.Accounts[0]) {
 			return result, err

@@ -48,6 +48,7 @@ type rig struct {
 	approved   *Approvals
 	hook       Hook
 	accounts   []name.Identifier
+	scan       bool
 	policy     *checkpoint.Policy
 }
 
@@ -106,10 +107,14 @@ func (r *rig) config() Config {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return Config{
+	cfg := Config{
 		Verifier: &verifier.Verifier{Policy: r.policy}, Store: states, Source: c, Accounts: r.accounts, Dir: r.dir,
 		Approved: r.approved, Out: &r.out, Hook: r.hook, Now: r.now, Timeout: 10 * time.Second,
 	}
+	if r.scan {
+		cfg.Leaves = c
+	}
+	return cfg
 }
 
 func (r *rig) open() *Monitor {

@@ -1,0 +1,197 @@
+package monitor
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/verifier"
+	"github.com/musterlog/muster/witness/follow"
+)
+
+// scan is what the journal knows of the reading of all leaves. It moves in the
+// same write as the queue.
+type scan struct {
+	Next    uint64              `json:"next"`    // position of the first leaf that was not read
+	Root    string              `json:"root"`    // of the tree of the leaves before it
+	Covered []name.Identifier   `json:"covered"` // accounts whose indexes were looked for from leaf 0 on
+	Known   map[string]*version `json:"known"`   // by index
+	Watch   watch               `json:"watch"`   // of the reading itself
+}
+
+// version is one that an answer spoke of, ever: an index that was absent once
+// may be hidden behind an ERASE when its leaf comes.
+type version struct {
+	Account  name.Identifier `json:"account"`
+	Seq      uint32          `json:"seq"`
+	Position uint64          `json:"position"` // of its one leaf; 0: none yet, or erased before it was seen
+}
+
+// view is what one pass verified of all accounts: the smallest tree among their
+// answers, and each account's first seq that does not exist.
+type view struct {
+	note *checkpoint.Note
+	raw  []byte
+	next map[name.Identifier]uint32
+}
+
+func (m *Monitor) covers(account name.Identifier) bool {
+	return m.cfg.Leaves == nil || m.journal.Scan != nil && slices.Contains(m.journal.Scan.Covered, account)
+}
+
+// learn keeps the indexes of an answer for the scan.
+func (m *Monitor) learn(v *view, account name.Identifier, r *verifier.Result) error {
+	if m.cfg.Leaves == nil {
+		return nil
+	}
+	s := m.journal.Scan
+	if s == nil {
+		s = &scan{Known: map[string]*version{}, Watch: watch{Verified: m.cfg.Now().UTC(), Troubles: map[string]*trouble{}}}
+		m.journal.Scan = s
+	}
+	if !m.covers(account) {
+		s.Covered = append(s.Covered, account)
+		s.Next, s.Root, m.dirty = 0, "", true // its indexes may stand anywhere
+	}
+	f := &r.Accounts[0]
+	for _, l := range f.Events {
+		m.know(l.Index, version{account, l.Seq, l.Position})
+	}
+	for _, rung := range f.Rungs {
+		m.know(rung.Index, version{account, rung.Seq, rung.Position})
+	}
+	v.next[account] = 0
+	if f.Status != verifier.Unknown {
+		v.next[account] = f.Seq + 1
+	}
+	if v.note == nil || r.Checkpoint.Size < v.note.Size {
+		note, err := checkpoint.Parse(r.Note)
+		if err != nil {
+			return err
+		}
+		v.note, v.raw = note, r.Note
+	}
+	return nil
+}
+
+// know never changes a position: a map that changed it points at a second leaf
+// of the index, which the scan finds.
+func (m *Monitor) know(index name.Index, v version) {
+	known := m.journal.Scan.Known
+	if have := known[index.String()]; have == nil {
+		known[index.String()], m.dirty = &v, true
+	} else if have.Position == 0 && v.Position != 0 {
+		have.Position, m.dirty = v.Position, true
+	}
+}
+
+// scan reads the leaves that were not read, up to the smallest tree of this
+// pass. It waits for a pass in which every account was verified: what it knows
+// of an account must not be older than the leaves.
+func (m *Monitor) scan(ctx context.Context, v *view, o *Outcome) {
+	s := m.journal.Scan
+	if m.cfg.Leaves == nil || s == nil || len(v.next) < len(m.cfg.Accounts) || s.Next >= v.note.Size {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, scanTime)
+	defer cancel()
+	err := m.read(limited, s, v)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		m.failed("", &s.Watch, err, o)
+	default:
+		m.recovered("", &s.Watch)
+	}
+}
+
+func (m *Monitor) read(ctx context.Context, s *scan, v *view) error {
+	tree, err := follow.Open(ctx, m.cfg.Leaves, v.note.Checkpoint)
+	if err != nil {
+		return scanError(err)
+	}
+	if s.Next > 0 {
+		root, err := tree.RootAt(ctx, s.Next)
+		if err != nil {
+			return scanError(err)
+		}
+		if root.String() != s.Root {
+			return scanError(fmt.Errorf("%w: the %d leaves that were read have another root now", follow.ErrForged, s.Next))
+		}
+	}
+	next := s.Next
+	for b, err := range tree.Bundles(ctx, s.Next) {
+		if err != nil {
+			return scanError(err)
+		}
+		for i, data := range b.Leaves {
+			// Leaves that have no form are the auditor's affair.
+			if l, err := leaf.Parse(data); err == nil {
+				if e, ok := l.(*leaf.Event); ok {
+					m.match(ctx, tree, v, e.Index, b.First+uint64(i))
+				}
+			}
+		}
+		next = b.First + uint64(len(b.Leaves))
+		if next-s.Next >= maxScan || len(m.journal.Queue) >= maxQueue-reserve {
+			break
+		}
+	}
+	root, err := tree.RootAt(ctx, next)
+	if err != nil {
+		return scanError(err)
+	}
+	s.Next, s.Root, m.dirty = next, root.String(), true
+	return nil
+}
+
+func scanError(err error) error {
+	if errors.Is(err, follow.ErrForged) {
+		return err
+	}
+	return &sourceError{err}
+}
+
+// match holds one EVENT leaf against what the answers said of its index.
+func (m *Monitor) match(ctx context.Context, tree *follow.Tree, v *view, index name.Index, position uint64) {
+	known := m.journal.Scan.Known[index.String()]
+	switch {
+	case known == nil || known.Position == position:
+		return
+	case known.Position == 0 && known.Seq < v.next[known.Account]:
+		known.Position = position // erased before it was seen: one leaf is due, not two
+		return
+	}
+	a := m.alert(known.Account, Inserted, Critical)
+	a.ID = id(a.AccountID, Inserted, hex.EncodeToString(index[:]), position)
+	a.Alarm, a.Seq, a.Position, a.Check = true, &known.Seq, &position, checkScan
+	if known.Position == 0 {
+		a.Message = "the log has an event of this account that its answers prove absent; no evidence is kept: keep the log's leaves and ask an auditor"
+	} else {
+		a.Message = fmt.Sprintf("the log has a second leaf of this version: the verified one is at position %d", known.Position)
+		a.Evidence = m.twice(ctx, tree, v, known.Position, position, &a.Message)
+	}
+	m.journal.Queue = append(m.journal.Queue, queued{Alert: a})
+	m.dirty = true
+}
+
+// twice is evidence E5 of two leaves with one index.
+func (m *Monitor) twice(ctx context.Context, tree *follow.Tree, v *view, p, q uint64, message *string) string {
+	t := evidence.Tree{
+		Note: v.raw,
+		Leaf: func(position uint64) ([]byte, error) { return tree.Leaf(ctx, position) },
+		Path: func(position uint64) ([]leaf.Hash, error) { return tree.Path(ctx, position) },
+	}
+	f, err := t.BrokenLeaves(min(p, q), max(p, q))
+	if err != nil {
+		*message += "; no evidence is kept: " + printable(err)
+		return ""
+	}
+	return m.convict(f, message)
+}

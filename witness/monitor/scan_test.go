@@ -1,0 +1,105 @@
+package monitor
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/log/liar"
+	"github.com/musterlog/muster/log/name"
+)
+
+// hides logs an event for an epoch that others are shown, and takes it out of
+// the map and of all answers again. Its leaf stays.
+func (r *rig) hides(body []byte) {
+	account := r.phone.Account()
+	seq := uint32(len(r.log.Records[account]))
+	_, index, _ := r.log.VRF(account, seq)
+	r.log.Append(account, body)
+	r.log.Seal()
+	delete(r.log.Map, index)
+	r.log.Records[account] = r.log.Records[account][:seq]
+	r.log.Seal()
+}
+
+// thief goes on from where the phone is, with keys of its own.
+func (r *rig) thief() *liar.Phone {
+	p := liar.NewPhone(origin, alice, start)
+	p.At = r.phone.At.Clone()
+	for range 50 {
+		p.NewKey() // these are the phone's
+	}
+	return p
+}
+
+// A later version that the owner's answers hide is found by its index.
+func TestScanFindsAHiddenLaterVersion(t *testing.T) {
+	r := newRig(t)
+	r.scan = true
+	r.logs(r.phone.Register(), r.phone.Add())
+	alerts, _ := r.once()
+	want(t, alerts, "registered 0 high ALARM", "device-added 1 high ALARM")
+	thief := r.thief()
+	r.hides(thief.Reregister(false))
+	alerts, o := r.once()
+	want(t, alerts, "inserted:scan 2 critical ALARM")
+	if o.Alarms != 1 || *alerts[0].Position != 5 {
+		t.Errorf("outcome %+v, position %d", o, *alerts[0].Position)
+	}
+	alerts, _ = r.once()
+	want(t, alerts) // the scan went on
+}
+
+// Without the scan the same lie passes: who trusts an auditor is told by him.
+func TestWithoutScanTheAuditorIsNeeded(t *testing.T) {
+	r := newRig(t)
+	r.logs(r.phone.Register(), r.phone.Add())
+	r.once()
+	thief := r.thief()
+	r.hides(thief.Reregister(false))
+	alerts, _ := r.once()
+	want(t, alerts)
+}
+
+// The monitor slept while a version was shown to somebody and replaced by the
+// owner's own: two leaves have its index, which convicts.
+func TestScanFindsAReplacedVersion(t *testing.T) {
+	r := newRig(t)
+	r.scan = true
+	r.logs(r.phone.Register())
+	r.once()
+	thief := r.thief()
+	r.hides(thief.Reregister(false))
+	r.logs(r.phone.Add())
+	alerts, _ := r.once()
+	want(t, alerts, "device-added 1 high ALARM", "inserted:scan 1 critical ALARM")
+	data, err := os.ReadFile(alerts[1].Evidence)
+	if err != nil {
+		t.Fatalf("%v: %s", err, alerts[1].Message)
+	}
+	f, err := evidence.Parse(data)
+	if err != nil || f.Kind != evidence.E5 || !errors.As(evidence.Convict(r.policy.Log, f), new(*evidence.Misbehaviour)) {
+		t.Errorf("the file convicts nobody: %v", err)
+	}
+}
+
+// An honest log, erased events included, gives no alarm; neither does a monitor
+// that begins late, or watches one account more.
+func TestScanOfAnHonestLog(t *testing.T) {
+	r := newRig(t)
+	r.scan = true
+	r.logs(r.phone.Register(), r.phone.Add(), r.phone.Erase(), r.phone.Reregister(false), r.phone.Add())
+	for range 3 {
+		r.logs(r.phone.Add(), r.phone.Confirm())
+		alerts, _ := r.once()
+		for _, a := range alerts {
+			if a.Kind == Inserted || a.Kind == Failed {
+				t.Errorf("%s: %s", a.Kind, a.Message)
+			}
+		}
+	}
+	r.accounts = []name.Identifier{alice, "bob"}
+	alerts, _ := r.once()
+	want(t, alerts)
+}
