@@ -118,7 +118,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 // Pass verifies every account once, and tells what is new.
 func (m *Monitor) Pass(ctx context.Context) (Outcome, error) {
 	var o Outcome
-	v := &view{next: map[name.Identifier]uint32{}}
+	v := &view{results: map[name.Identifier]*verifier.Result{}, next: map[name.Identifier]uint32{}}
 	for _, account := range m.cfg.Accounts {
 		if err := m.watch(ctx, account, v, &o); err != nil {
 			return o, err

@@ -36,9 +36,10 @@ type version struct {
 // view is what one pass verified of all accounts: the smallest tree among their
 // answers, and each account's first seq that does not exist.
 type view struct {
-	note *checkpoint.Note
-	raw  []byte
-	next map[name.Identifier]uint32
+	note    *checkpoint.Note
+	raw     []byte
+	results map[name.Identifier]*verifier.Result
+	next    map[name.Identifier]uint32
 }
 
 func (m *Monitor) covers(account name.Identifier) bool {
@@ -66,7 +67,7 @@ func (m *Monitor) learn(v *view, account name.Identifier, r *verifier.Result) er
 	for _, rung := range f.Rungs {
 		m.know(rung.Index, version{account, rung.Seq, rung.Position})
 	}
-	v.next[account] = 0
+	v.results[account], v.next[account] = r, 0
 	if f.Status != verifier.Unknown {
 		v.next[account] = f.Seq + 1
 	}
@@ -172,7 +173,8 @@ func (m *Monitor) match(ctx context.Context, tree *follow.Tree, v *view, index n
 	a.ID = id(a.AccountID, Inserted, hex.EncodeToString(index[:]), position)
 	a.Alarm, a.Seq, a.Position, a.Check = true, &known.Seq, &position, checkScan
 	if known.Position == 0 {
-		a.Message = "the log has an event of this account that its answers prove absent; no evidence is kept: keep the log's leaves and ask an auditor"
+		a.Message = "the log has an event of this account that its answers prove absent"
+		a.Evidence = m.hidden(ctx, v.results[known.Account], index, position, &a.Message)
 	} else {
 		a.Message = fmt.Sprintf("the log has a second leaf of this version: the verified one is at position %d", known.Position)
 		a.Evidence = m.twice(ctx, tree, v, known.Position, position, &a.Message)
@@ -181,14 +183,23 @@ func (m *Monitor) match(ctx context.Context, tree *follow.Tree, v *view, index n
 	m.dirty = true
 }
 
+// hidden is evidence E4a of a leaf that this pass's answer proved absent.
+func (m *Monitor) hidden(ctx context.Context, r *verifier.Result, index name.Index, position uint64, message *string) string {
+	tree, err := follow.Open(ctx, m.cfg.Leaves, r.Checkpoint)
+	if err == nil {
+		var f *evidence.File
+		f, err = r.ProveInserted(m.cfg.Verifier.Policy.Log, follow.Evidence(ctx, tree, r.Note), index, position)
+		if err == nil {
+			return m.convict(f, message)
+		}
+	}
+	*message += "; no evidence is kept: " + printable(err)
+	return ""
+}
+
 // twice is evidence E5 of two leaves with one index.
 func (m *Monitor) twice(ctx context.Context, tree *follow.Tree, v *view, p, q uint64, message *string) string {
-	t := evidence.Tree{
-		Note: v.raw,
-		Leaf: func(position uint64) ([]byte, error) { return tree.Leaf(ctx, position) },
-		Path: func(position uint64) ([]leaf.Hash, error) { return tree.Path(ctx, position) },
-	}
-	f, err := t.BrokenLeaves(min(p, q), max(p, q))
+	f, err := follow.Evidence(ctx, tree, v.raw).BrokenLeaves(min(p, q), max(p, q))
 	if err != nil {
 		*message += "; no evidence is kept: " + printable(err)
 		return ""

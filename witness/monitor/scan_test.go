@@ -47,6 +47,7 @@ func TestScanFindsAHiddenLaterVersion(t *testing.T) {
 	if o.Alarms != 1 || *alerts[0].Position != 5 {
 		t.Errorf("outcome %+v, position %d", o, *alerts[0].Position)
 	}
+	r.convicts(alerts[0], evidence.E4a)
 	alerts, _ = r.once()
 	want(t, alerts) // the scan went on
 }
@@ -74,13 +75,19 @@ func TestScanFindsAReplacedVersion(t *testing.T) {
 	r.logs(r.phone.Add())
 	alerts, _ := r.once()
 	want(t, alerts, "device-added 1 high ALARM", "inserted:scan 1 critical ALARM")
-	data, err := os.ReadFile(alerts[1].Evidence)
+	r.convicts(alerts[1], evidence.E5)
+}
+
+// convicts reads an alert's evidence as a stranger would.
+func (r *rig) convicts(a Alert, kind evidence.Kind) {
+	r.t.Helper()
+	data, err := os.ReadFile(a.Evidence)
 	if err != nil {
-		t.Fatalf("%v: %s", err, alerts[1].Message)
+		r.t.Fatalf("%v: %s", err, a.Message)
 	}
 	f, err := evidence.Parse(data)
-	if err != nil || f.Kind != evidence.E5 || !errors.As(evidence.Convict(r.policy.Log, f), new(*evidence.Misbehaviour)) {
-		t.Errorf("the file convicts nobody: %v", err)
+	if err != nil || f.Kind != kind || !errors.As(evidence.Convict(r.policy.Log, f), new(*evidence.Misbehaviour)) {
+		r.t.Errorf("the file convicts nobody: %v", err)
 	}
 }
 
