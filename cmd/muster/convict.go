@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/musterlog/muster/api/client"
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/evidence"
@@ -28,10 +27,7 @@ const convictTime = 30 * time.Second
 func (g *globals) convict(ctx context.Context, r *reader, f *verifier.Failure) {
 	ctx, done := context.WithTimeout(ctx, convictTime)
 	defer done()
-	file, why := f.Evidence, error(nil)
-	if file == nil && len(f.Notes) > 0 {
-		file, why = investigate(ctx, r.source, r.policy.Log, f)
-	}
+	file, why := follow.Investigate(ctx, r.source, r.policy.Log, f)
 	if file != nil {
 		g.keepEvidence(r.policy, file)
 		return
@@ -44,57 +40,6 @@ func (g *globals) convict(ctx context.Context, r *reader, f *verifier.Failure) {
 		g.keep(hex.EncodeToString(sum[:])+".note", note, "a checkpoint that the log signed")
 	}
 	g.say("no evidence yet: %v. Publish both checkpoints, and run this again: if one does not extend the other, they convict the log", why)
-}
-
-// investigate reads what is missing between a failure and its evidence.
-func investigate(ctx context.Context, source *client.Client, log checkpoint.Key, f *verifier.Failure) (*evidence.File, error) {
-	shown := f.Notes[len(f.Notes)-1]
-	if len(f.Notes) == 2 {
-		larger, err := largest(f.Notes)
-		if err != nil {
-			return nil, err
-		}
-		tree, err := follow.Open(ctx, source, larger)
-		if err != nil {
-			return nil, err
-		}
-		file, err := verifier.ProveFork(log, f.Notes[0], f.Notes[1], tree.Node(ctx))
-		if err == nil || !errors.Is(err, verifier.ErrNoFork) || f.Leaves == nil {
-			return file, err
-		}
-	}
-	note, err := checkpoint.Parse(shown)
-	if err != nil {
-		return nil, err
-	}
-	tree, err := follow.Open(ctx, source, note.Checkpoint)
-	if err != nil {
-		return nil, err
-	}
-	if f.Events != nil {
-		return verifier.ProveEvents(log, follow.Evidence(ctx, tree, shown), f.Events)
-	}
-	file, err := follow.Evidence(ctx, tree, shown).BrokenLeaves(f.Leaves...)
-	if err != nil {
-		return nil, err
-	}
-	if err := evidence.Convict(log, file); !errors.As(err, new(*evidence.Misbehaviour)) {
-		return nil, err
-	}
-	return file, nil
-}
-
-func largest(notes [][]byte) (c checkpoint.Checkpoint, err error) {
-	for _, data := range notes {
-		note, err := checkpoint.Parse(data)
-		if err != nil {
-			return c, err
-		}
-		if note.Size >= c.Size {
-			c = note.Checkpoint
-		}
-	}
-	return c, nil
 }
 
 // keepEvidence keeps the file against the log, and one against each cosigner

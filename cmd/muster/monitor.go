@@ -118,9 +118,7 @@ func (g *globals) monitorConfig(f *monitorFlags) (monitor.Config, error) {
 	}
 	cfg.Verifier, cfg.Store, cfg.Source = r.Verifier, r.Store, r.source
 	cfg.Accounts, cfg.Approved, cfg.Interval = ids, approved, f.interval
-	if f.scan {
-		cfg.Leaves = r.source
-	}
+	cfg.Files, cfg.Scan = r.source, f.scan
 	cfg.Out, cfg.Now = g.out, time.Now
 	cfg.Report = func(err error) { g.say("%v", err) }
 	return cfg, nil

@@ -42,7 +42,7 @@ func (s source) Lookup(ctx context.Context, request []byte) ([]byte, error) {
 
 // failed tells of what did not pass. A server that is behind or away is no
 // alarm until max age has passed without success (protocol section 6.4).
-func (m *Monitor) failed(account name.Identifier, w *watch, err error, o *Outcome) {
+func (m *Monitor) failed(ctx context.Context, account name.Identifier, w *watch, err error, o *Outcome) {
 	check, severity, outage := classify(err)
 	if check == checkUnreachable {
 		o.Unreachable = true
@@ -51,14 +51,14 @@ func (m *Monitor) failed(account name.Identifier, w *watch, err error, o *Outcom
 	}
 	a := m.alert(account, Failed, severity)
 	a.Alarm, a.Check, a.Message = !outage, check, printable(err)
-	m.trouble(w, a, err)
+	m.trouble(ctx, w, a, err)
 
 	since := m.cfg.Now().Sub(w.Verified)
 	if since >= m.maxAge() {
 		a := m.alert(account, Stalled, High)
 		a.Alarm, a.Check = true, check
 		a.Message = printable(fmt.Errorf("nothing could be verified since %s: %w", w.Verified.UTC().Format("2006-01-02 15:04:05"), err))
-		m.trouble(w, a, nil)
+		m.trouble(ctx, w, a, nil)
 	}
 }
 
@@ -92,7 +92,7 @@ func classify(err error) (check string, severity Severity, outage bool) {
 // while it does. A log that fails and recovers in turn, or fails in all ways by
 // turns, gets no more lines than that: noise must not hide another alert. When
 // the queue is full it is tried again in the next pass.
-func (m *Monitor) trouble(w *watch, a Alert, err error) {
+func (m *Monitor) trouble(ctx context.Context, w *watch, a Alert, err error) {
 	key := string(a.Kind) + " " + a.Check
 	if a.Kind == Stalled {
 		key = string(Stalled)
@@ -102,7 +102,7 @@ func (m *Monitor) trouble(w *watch, a Alert, err error) {
 		return
 	}
 	// Before the alert: a crash in between leaves a file that nobody was told of.
-	a.Evidence = m.keep(err, &a.Message)
+	a.Evidence = m.keep(ctx, err, &a.Message)
 	a.ID = id(a.AccountID, key, now.UnixNano())
 	m.journal.Queue = append(m.journal.Queue, queued{Alert: a})
 	w.Troubles[key], m.dirty = &trouble{Told: now, Open: true}, true
@@ -131,16 +131,23 @@ func (m *Monitor) recovered(account name.Identifier, w *watch) {
 	}
 }
 
-// keep writes what convicts the log, if the error carries it, and returns its
-// path. Only what a stranger's verifier accepts is written: at most one file an
-// alert, so that a log that lies in many ways fills no disk. What cannot be
-// kept is told in the alert's message instead.
-func (m *Monitor) keep(err error, message *string) string {
+// keep writes what convicts the log, if the error carries it or the log's own
+// files show it, and returns its path. Only what a stranger's verifier accepts
+// is written: at most one file an alert, so that a log that lies in many ways
+// fills no disk. What cannot be kept is told in the alert's message instead.
+func (m *Monitor) keep(ctx context.Context, err error, message *string) string {
 	var f *verifier.Failure
-	if !errors.As(err, &f) || f.Evidence == nil {
+	if !errors.As(err, &f) || f.Evidence == nil && (m.cfg.Files == nil || len(f.Notes) == 0) {
 		return ""
 	}
-	return m.convict(f.Evidence, message)
+	ctx, done := context.WithTimeout(ctx, investigateTime)
+	defer done()
+	file, err := follow.Investigate(ctx, m.cfg.Files, m.cfg.Verifier.Policy.Log, f)
+	if err != nil {
+		*message += "; no evidence is kept: " + printable(err)
+		return ""
+	}
+	return m.convict(file, message)
 }
 
 func (m *Monitor) convict(f *evidence.File, message *string) string {

@@ -65,4 +65,8 @@ const (
 
 	// maxApprovals bounds the list of what is expected.
 	maxApprovals = 100_000
+
+	// investigateTime bounds the reading of the log's files for evidence: the
+	// alert waits for it, and a liar may be slow.
+	investigateTime = 20 * time.Second
 )

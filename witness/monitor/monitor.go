@@ -30,7 +30,8 @@ type Config struct {
 	Hook     Hook        // takes each alert after it was printed; nil: nobody
 	Report   func(error) // is told of a hook that fails; nil: nobody
 
-	Leaves follow.Source // the log's public files, for the scan; nil: none
+	Files follow.Source // the log's public files, to prove what a failure leaves open; nil: that stays open
+	Scan  bool          // reads every leaf of Files for the indexes that only the accounts' events can have
 
 	Interval time.Duration // between two passes; 0: DefaultInterval
 	Repeat   time.Duration // of an alert about a failure that lasts; 0: DefaultRepeat
@@ -65,6 +66,9 @@ func New(cfg Config) (*Monitor, error) {
 	}
 	if len(cfg.Accounts) == 0 || len(cfg.Accounts) > MaxAccounts {
 		return nil, fmt.Errorf("watching %d accounts: want 1 to %d: name one with --watch", len(cfg.Accounts), MaxAccounts)
+	}
+	if cfg.Scan && cfg.Files == nil {
+		return nil, errors.New("a scan needs the log's public files")
 	}
 	cfg.Interval = cmp.Or(cfg.Interval, DefaultInterval)
 	cfg.Repeat = cmp.Or(cfg.Repeat, DefaultRepeat)
@@ -154,7 +158,7 @@ func (m *Monitor) watch(ctx context.Context, account name.Identifier, v *view, o
 		return ctx.Err() // nobody's failure
 	}
 	if err != nil {
-		m.failed(account, w, err, o)
+		m.failed(ctx, account, w, err, o)
 		return nil
 	}
 	m.recovered(account, w)

@@ -110,9 +110,7 @@ func (r *rig) config() Config {
 	cfg := Config{
 		Verifier: &verifier.Verifier{Policy: r.policy}, Store: states, Source: c, Accounts: r.accounts, Dir: r.dir,
 		Approved: r.approved, Out: &r.out, Hook: r.hook, Now: r.now, Timeout: 10 * time.Second,
-	}
-	if r.scan {
-		cfg.Leaves = c
+		Files: c, Scan: r.scan,
 	}
 	return cfg
 }

@@ -43,12 +43,12 @@ type view struct {
 }
 
 func (m *Monitor) covers(account name.Identifier) bool {
-	return m.cfg.Leaves == nil || m.journal.Scan != nil && slices.Contains(m.journal.Scan.Covered, account)
+	return !m.cfg.Scan || m.journal.Scan != nil && slices.Contains(m.journal.Scan.Covered, account)
 }
 
 // learn keeps the indexes of an answer for the scan.
 func (m *Monitor) learn(v *view, account name.Identifier, r *verifier.Result) error {
-	if m.cfg.Leaves == nil {
+	if !m.cfg.Scan {
 		return nil
 	}
 	s := m.journal.Scan
@@ -97,7 +97,7 @@ func (m *Monitor) know(index name.Index, v version) {
 // of an account must not be older than the leaves.
 func (m *Monitor) scan(ctx context.Context, v *view, o *Outcome) {
 	s := m.journal.Scan
-	if m.cfg.Leaves == nil || s == nil || len(v.next) < len(m.cfg.Accounts) || s.Next >= v.note.Size {
+	if !m.cfg.Scan || s == nil || len(v.next) < len(m.cfg.Accounts) || s.Next >= v.note.Size {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, scanTime)
@@ -106,14 +106,14 @@ func (m *Monitor) scan(ctx context.Context, v *view, o *Outcome) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		m.failed("", &s.Watch, err, o)
+		m.failed(ctx, "", &s.Watch, err, o)
 	default:
 		m.recovered("", &s.Watch)
 	}
 }
 
 func (m *Monitor) read(ctx context.Context, s *scan, v *view) error {
-	tree, err := follow.Open(ctx, m.cfg.Leaves, v.note.Checkpoint)
+	tree, err := follow.Open(ctx, m.cfg.Files, v.note.Checkpoint)
 	if err != nil {
 		return scanError(err)
 	}
@@ -185,7 +185,7 @@ func (m *Monitor) match(ctx context.Context, tree *follow.Tree, v *view, index n
 
 // hidden is evidence E4a of a leaf that this pass's answer proved absent.
 func (m *Monitor) hidden(ctx context.Context, r *verifier.Result, index name.Index, position uint64, message *string) string {
-	tree, err := follow.Open(ctx, m.cfg.Leaves, r.Checkpoint)
+	tree, err := follow.Open(ctx, m.cfg.Files, r.Checkpoint)
 	if err == nil {
 		var f *evidence.File
 		f, err = r.ProveInserted(m.cfg.Verifier.Policy.Log, follow.Evidence(ctx, tree, r.Note), index, position)
