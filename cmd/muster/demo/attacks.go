@@ -123,6 +123,9 @@ var attacks = []attack{
 			if err != nil {
 				return err
 			}
+			if err := s.monitors(ctx, a); err != nil {
+				return err
+			}
 			s.lies(func(l *liar.Log) {
 				account := a.phone.Account()
 				l.AppendAt(account, 3, usurp(a.phone))
@@ -133,7 +136,7 @@ var attacks = []attack{
 			if err := s.publish(ctx); err != nil {
 				return err
 			}
-			return s.scans(ctx, a)
+			return s.monitors(ctx, a)
 		},
 	},
 	{

@@ -137,7 +137,7 @@ func TestNotCaught(t *testing.T) {
 	alarmed := func(by Party) func(context.Context, *scene) error {
 		return func(ctx context.Context, s *scene) error {
 			s.lies(func(*liar.Log) {})
-			return s.notice(ctx, by, "somebody", "something is wrong", nil, nil)
+			return s.notice(ctx, by, "somebody", "something is wrong", nil)
 		}
 	}
 	for i, c := range []struct {

@@ -42,13 +42,13 @@ func (s *scene) contact(ctx context.Context, id name.Identifier, whom *person) e
 	}
 	r, err := who.look(ctx, whom)
 	if f := new(verifier.Failure); errors.As(err, &f) {
-		return s.notice(ctx, by, app, err.Error(), err, nil)
+		return s.notice(ctx, by, app, err.Error(), err)
 	}
 	if err != nil {
 		return err
 	}
 	if f := r.Accounts[0]; f.Status == verifier.Reregistered && (f.Endorsed == nil || !*f.Endorsed) {
-		return s.notice(ctx, by, app, fmt.Sprintf("the security code with %s changed, and the old key did not sign that: compare it again", called(whom.id)), nil, nil)
+		return s.notice(ctx, by, app, fmt.Sprintf("the security code with %s changed, and the old key did not sign that: compare it again", called(whom.id)), nil)
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (s *scene) audits(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.notice(ctx, Auditor, "the auditor", broken.Rule+"; it cosigns nothing more", found, nil)
+	return s.notice(ctx, Auditor, "the auditor", broken.Rule+"; it cosigns nothing more", found)
 }
 
 // misbehaviour is what a file that a party wrote shows.
@@ -95,8 +95,7 @@ func (s *scene) misbehaviour(path string) (error, error) {
 // watch is a monitor and what it has printed.
 type watch struct {
 	*monitor.Monitor
-	out     bytes.Buffer
-	answers *keeping
+	out bytes.Buffer
 }
 
 // monitors has the owner's monitor look: before the lie everything is as she
@@ -129,11 +128,7 @@ func (s *scene) monitors(ctx context.Context, whom *person) error {
 				return err
 			}
 		}
-		answers := s.monitor.answers
-		if a.Kind != monitor.Failed {
-			answers = nil
-		}
-		if err := s.notice(ctx, Monitor, fmt.Sprintf("%s's monitor", called(whom.id)), alarm(&a), found, answers); err != nil {
+		if err := s.notice(ctx, Monitor, fmt.Sprintf("%s's monitor", called(whom.id)), alarm(&a), found); err != nil {
 			return err
 		}
 	}
@@ -162,10 +157,11 @@ func (s *scene) openMonitor(whom *person) error {
 	if err != nil {
 		return err
 	}
-	w := &watch{answers: &keeping{Source: who.log}}
+	w := new(watch)
 	w.Monitor, err = monitor.New(monitor.Config{
-		Verifier: who.app.Verifier, Store: states, Source: w.answers, Accounts: []name.Identifier{whom.id},
+		Verifier: who.app.Verifier, Store: states, Source: who.log, Accounts: []name.Identifier{whom.id},
 		Dir: filepath.Join(s.dir, "monitor"), Out: &w.out, Now: time.Now,
+		Files: who.log, Scan: true,
 	})
 	s.monitor = w
 	return err

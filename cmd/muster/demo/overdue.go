@@ -53,7 +53,7 @@ func overdue(ctx context.Context, s *scene) error {
 	if !errors.As(found, new(*evidence.Misbehaviour)) {
 		return found
 	}
-	return s.notice(ctx, Owner, "the app on Alice's own phone", "the promised time is over, and the log closed an epoch without the event", found, nil)
+	return s.notice(ctx, Owner, "the app on Alice's own phone", "the promised time is over, and the log closed an epoch without the event", found)
 }
 
 // promise is a signed receipt for an event that goes nowhere.

@@ -19,6 +19,7 @@ import (
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
 	"github.com/musterlog/muster/witness/auditor"
+	"github.com/musterlog/muster/witness/follow"
 )
 
 // scene is a lying log, and the place where it lies.
@@ -106,11 +107,10 @@ func (s *scene) ask(ctx context.Context, w *watcher) ([]checkpoint.Line, error) 
 	return w.cosigner.AddCheckpoint(ctx, s.seen[w], proof, note)
 }
 
-// notice records who noticed what since the lie, in their own words. What was
-// found may prove something, or the answer in which it was: that is kept in a
-// file at once.
-func (s *scene) notice(ctx context.Context, by Party, who, said string, found error, answers *keeping) error {
-	f, err := s.proof(ctx, found, answers)
+// notice records who noticed what since the lie, in their own words. What it
+// proves is kept in a file at once.
+func (s *scene) notice(ctx context.Context, by Party, who, said string, found error) error {
+	f, err := s.proof(ctx, found)
 	n := Notice{By: by, Who: who, After: float64(time.Since(s.told)) / float64(time.Millisecond), Said: s.named(said)}
 	if err != nil {
 		return err
@@ -136,35 +136,26 @@ func (s *scene) named(text string) string {
 	return text
 }
 
-// proof is the evidence in what somebody found, or in the answer that failed,
-// if there is some.
-func (s *scene) proof(ctx context.Context, found error, answers *keeping) (*evidence.File, error) {
+// proof is the evidence in what somebody found, or what the log's own files
+// show of it, if there is some.
+func (s *scene) proof(ctx context.Context, found error) (*evidence.File, error) {
 	var m *evidence.Misbehaviour
 	if errors.As(found, &m) {
 		return m.File, nil
 	}
-	files, err := s.person("files")
+	var f *verifier.Failure
+	if !errors.As(found, &f) {
+		return nil, nil
+	}
+	who, err := s.person("files")
 	if err != nil {
 		return nil, err
 	}
-	f := new(verifier.Failure)
-	switch {
-	case errors.As(found, &f) && f.Evidence != nil:
-		if errors.As(evidence.Convict(s.policy.Log, f.Evidence), &m) {
-			return m.File, nil
-		}
-	case f.Events != nil:
-		tree, err := treeOf(ctx, f.Notes[len(f.Notes)-1], files.log)
-		if err != nil {
-			return nil, err
-		}
-		return verifier.ProveEvents(s.policy.Log, tree, f.Events)
-	case answers != nil:
-		if a, err := answers.answer(); err == nil { // what has no form convicts nobody
-			return accuse(ctx, s.policy.Log, a, files.log), nil
-		}
+	file, err := follow.Investigate(ctx, who.log, s.policy.Log, f)
+	if err == nil && errors.As(evidence.Convict(s.policy.Log, file), &m) {
+		return m.File, nil
 	}
-	return nil, nil
+	return nil, nil // most failures convict nobody
 }
 
 // ghost is an ADD_DEVICE of the operator's, which holds no key of the owner's.

@@ -89,7 +89,7 @@ func (s *scene) witnessed(ctx context.Context, w *watcher) error {
 			if err != nil {
 				return err
 			}
-			return s.notice(ctx, Witness, "the honest witness "+w.name, "refuses to cosign the second log of that size", found, nil)
+			return s.notice(ctx, Witness, "the honest witness "+w.name, "refuses to cosign the second log of that size", found)
 		}
 		select {
 		case <-ctx.Done():
@@ -153,7 +153,7 @@ func (s *scene) gossip(ctx context.Context, sender, receiver *person, other *sce
 	if err != nil || heard.Failure == nil {
 		return err
 	}
-	return s.notice(ctx, Client, fmt.Sprintf("%s's app, by a message from %s", called(receiver.id), called(sender.id)), heard.Failure.Error(), heard.Failure, nil)
+	return s.notice(ctx, Client, fmt.Sprintf("%s's app, by a message from %s", called(receiver.id), called(sender.id)), heard.Failure.Error(), heard.Failure)
 }
 
 // collude replaces the third witness by one that signs whatever the operator

@@ -32,8 +32,6 @@ type person struct {
 	phone *liar.Phone
 	app   *verifier.Client
 	log   *client.Client
-
-	answers *keeping // to the app
 }
 
 // called is a person's name as people write it.
@@ -54,11 +52,10 @@ func (p *place) person(id name.Identifier) (*person, error) {
 	if err != nil {
 		return nil, err
 	}
-	answers := &keeping{Source: log}
 	who := &person{
-		id: id, log: log, answers: answers,
+		id: id, log: log,
 		phone: liar.NewPhone(name.Origin(p.policy.Log.Name), id, now()),
-		app:   &verifier.Client{Verifier: &verifier.Verifier{Policy: p.policy}, Store: states, Source: answers, Now: time.Now},
+		app:   &verifier.Client{Verifier: &verifier.Verifier{Policy: p.policy}, Store: states, Source: log, Now: time.Now},
 	}
 	if p.people == nil {
 		p.people = make(map[name.Identifier]*person)
@@ -73,7 +70,7 @@ func (who *person) moves(url string) error {
 	if err != nil {
 		return err
 	}
-	who.log, who.answers.Source = log, log
+	who.log, who.app.Source = log, log
 	return nil
 }
 
