@@ -11,6 +11,7 @@
 package pebble
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -96,7 +97,7 @@ func (s *Store) begin(cfg *Config) error {
 	if err := s.db.Flush(); err != nil {
 		return err
 	}
-	return s.db.Set(key{tableLayout}, []byte(cfg.layout), pebbledb.Sync)
+	return s.db.Set(key{tableLayout}, []byte(cfg.layoutText()), pebbledb.Sync)
 }
 
 // Open opens a store that Create made.
@@ -146,8 +147,8 @@ func open(cfg *Config, o *pebbledb.Options) (_ *Store, err error) {
 func (s *Store) checkLayout(cfg *Config) error {
 	k := key{tableLayout}
 	err := s.read(k, func(value []byte) error {
-		if string(value) != cfg.layout {
-			return fmt.Errorf("layout %q, this program knows %q: use the program that wrote it", value, cfg.layout)
+		if want := cfg.layoutText(); string(value) != want {
+			return fmt.Errorf("layout %q, this program knows %q: use the program that wrote it", value, want)
 		}
 		return nil
 	})
@@ -171,9 +172,6 @@ func (c *Config) check() error {
 	if c.FS == nil {
 		c.FS = vfs.Default
 	}
-	if c.layout == "" {
-		c.layout = layout
-	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = defaultCacheBytes
 	}
@@ -182,6 +180,9 @@ func (c *Config) check() error {
 	}
 	return nil
 }
+
+// layoutText is what row v says in a store of this kind.
+func (c *Config) layoutText() string { return cmp.Or(c.layout, layout) }
 
 func (c *Config) folder() string { return c.FS.PathJoin(c.Dir, "pebble") }
 
