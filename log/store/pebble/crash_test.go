@@ -97,9 +97,6 @@ func newCrash(t *testing.T, percent int, seed uint64) *crash {
 func (c *crash) run() {
 	c.acked.Store(-1)
 	cfg := crashConfig(hookFS{c.mem, func(string, string) { c.cut() }})
-	if err := cfg.check(); err != nil {
-		c.t.Fatal(err)
-	}
 	o := options(&cfg)
 	o.MaxManifestFileSize = 256 // a new manifest at each flush, for the marker files' sake
 	s, err := create(&cfg, o)
