@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +21,7 @@ type monitorFlags struct {
 	watch, approve []string
 	once, scan     bool
 	webhook, dir   string
+	receipts       string
 	interval       time.Duration
 }
 
@@ -45,6 +49,7 @@ redirects are not followed.`,
 	c.Flags().StringArrayVar(&f.approve, "approve", nil, "`FILE` of what is expected, or one KEY or EVENT_ID; may be repeated")
 	c.Flags().BoolVar(&f.once, "once", false, "one pass, then exit")
 	c.Flags().BoolVar(&f.scan, "scan", false, "also read every leaf of the log for events that the answers hide: needs no auditor")
+	c.Flags().StringVar(&f.receipts, "receipts", "", "`FILE` of promises that muster submit --wait durable kept: one that the log breaks is evidence")
 	c.Flags().StringVar(&f.webhook, "webhook", "", "`URL` that each alert is posted to")
 	c.Flags().StringVar(&f.dir, "dir", "", "`DIR` of the monitor's journal and evidence; default monitor in --state")
 	c.Flags().DurationVar(&f.interval, "interval", monitor.DefaultInterval, "between two passes; an epoch or less misses none")
@@ -69,6 +74,11 @@ func (g *globals) monitor(ctx context.Context, f *monitorFlags) error {
 		return m.Run(ctx)
 	}
 	o, err := m.Pass(ctx)
+	for err == nil && o.Unread > 0 && !o.Failed && !o.Unreachable {
+		alarms := o.Alarms
+		o, err = m.Pass(ctx) // one pass reads so many leaves, and --once promises all
+		o.Alarms += alarms
+	}
 	switch {
 	case err != nil:
 		return err
@@ -119,9 +129,35 @@ func (g *globals) monitorConfig(f *monitorFlags) (monitor.Config, error) {
 	cfg.Verifier, cfg.Store, cfg.Source = r.Verifier, r.Store, r.source
 	cfg.Accounts, cfg.Approved, cfg.Interval = ids, approved, f.interval
 	cfg.Files, cfg.Scan = r.source, f.scan
+	if cfg.Promised, err = readPromised(f.receipts); err != nil {
+		return cfg, err
+	}
 	cfg.Out, cfg.Now = g.out, time.Now
 	cfg.Report = func(err error) { g.say("%v", err) }
 	return cfg, nil
+}
+
+// readPromised reads what submit --receipts wrote: JSON lines.
+func readPromised(path string) (promised []monitor.Promised, err error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the receipts: %w", err)
+	}
+	for d := json.NewDecoder(bytes.NewReader(data)); ; {
+		var p struct {
+			Event   []byte `json:"event"`
+			Durable []byte `json:"durable"`
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return promised, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("reading the receipts %s: promise %d: %w", path, len(promised)+1, err)
+		}
+		promised = append(promised, monitor.Promised{Event: p.Event, Durable: p.Durable})
+	}
 }
 
 // readApprovals joins files and single lines into one list.

@@ -20,6 +20,7 @@ import (
 // Checks beside the verifier's.
 const (
 	checkUnreachable = "unreachable" // no answer came
+	checkOverdue     = "overdue"     // a promise was not kept
 	checkScan        = "scan"        // the log's leaves are not those under its checkpoint
 	checkOther       = "error"       // this client could not judge the answer: see message
 )
@@ -72,6 +73,9 @@ func (m *Monitor) maxAge() time.Duration {
 func classify(err error) (check string, severity Severity, outage bool) {
 	switch c := verifier.FailedCheck(err); c {
 	case "":
+		if errors.As(err, new(*evidence.Misbehaviour)) {
+			return checkOverdue, Critical, false
+		}
 		if errors.Is(err, follow.ErrForged) {
 			return checkScan, Critical, false
 		}
@@ -136,6 +140,10 @@ func (m *Monitor) recovered(account name.Identifier, w *watch) {
 // is written: at most one file an alert, so that a log that lies in many ways
 // fills no disk. What cannot be kept is told in the alert's message instead.
 func (m *Monitor) keep(ctx context.Context, err error, message *string) string {
+	var proven *evidence.Misbehaviour
+	if errors.As(err, &proven) {
+		return m.convict(proven.File, message)
+	}
 	var f *verifier.Failure
 	if !errors.As(err, &f) || f.Evidence == nil && (m.cfg.Files == nil || len(f.Notes) == 0) {
 		return ""

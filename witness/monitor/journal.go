@@ -22,7 +22,8 @@ type journal struct {
 	Origin   name.Origin                `json:"origin"`
 	Accounts map[name.Identifier]*watch `json:"accounts"`
 	Queue    []queued                   `json:"queue"`
-	Scan     *scan                      `json:"scan"` // null: never begun
+	Scan     *scan                      `json:"scan"`     // null: never begun
+	Promises map[string]*watch          `json:"promises"` // by the promise's hash; null: none yet
 }
 
 const journalVersion = 1

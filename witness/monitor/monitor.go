@@ -25,6 +25,7 @@ type Config struct {
 	Accounts []name.Identifier  // 1 to MaxAccounts
 	Dir      string             // of the journal and of evidence; one monitor at a time
 
+	Promised []Promised  // what the log has promised about the accounts
 	Approved *Approvals  // what the owner expects; nil: nothing
 	Out      io.Writer   // takes one JSON line for each alert
 	Hook     Hook        // takes each alert after it was printed; nil: nobody
@@ -51,7 +52,8 @@ type Monitor struct {
 	client  *verifier.Client
 	origin  name.Origin
 	journal *journal
-	dirty   bool // the journal has what is not on the disk
+	dirty   bool         // the journal has what is not on the disk
+	kept    map[int]bool // promises that are settled, by their place in Promised
 	lock    *os.File
 
 	backoff  time.Duration // of the hook; 0: it took the last alert
@@ -70,11 +72,14 @@ func New(cfg Config) (*Monitor, error) {
 	if cfg.Scan && cfg.Files == nil {
 		return nil, errors.New("a scan needs the log's public files")
 	}
+	if err := cfg.checkPromised(); err != nil {
+		return nil, err
+	}
 	cfg.Interval = cmp.Or(cfg.Interval, DefaultInterval)
 	cfg.Repeat = cmp.Or(cfg.Repeat, DefaultRepeat)
 	cfg.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
 	m := &Monitor{
-		cfg: cfg, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: durable.Replace,
+		cfg: cfg, kept: map[int]bool{}, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: durable.Replace,
 		client: &verifier.Client{Verifier: cfg.Verifier, Store: cfg.Store, Source: source{cfg.Source}, Now: cfg.Now},
 	}
 	if err := durable.MakeFolder(m.path("evidence")); err != nil {
@@ -102,6 +107,8 @@ type Outcome struct {
 	Failed      bool // an answer did not pass a check, or could not be judged
 	Unreachable bool // no answer came
 	Waiting     int  // alerts that the hook has not taken
+
+	Unread uint64 // leaves that a scan left to the next pass
 }
 
 // Run passes until ctx ends. It returns an error when alerts can no longer be
@@ -133,6 +140,7 @@ func (m *Monitor) Pass(ctx context.Context) (Outcome, error) {
 		}
 	}
 	m.scan(ctx, v, &o)
+	m.promises(ctx, v, &o)
 	if err := m.deliver(ctx, &o); err != nil {
 		return o, err
 	}

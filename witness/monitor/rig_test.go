@@ -49,6 +49,7 @@ type rig struct {
 	hook       Hook
 	accounts   []name.Identifier
 	scan       bool
+	promised   []Promised
 	policy     *checkpoint.Policy
 }
 
@@ -110,7 +111,7 @@ func (r *rig) config() Config {
 	cfg := Config{
 		Verifier: &verifier.Verifier{Policy: r.policy}, Store: states, Source: c, Accounts: r.accounts, Dir: r.dir,
 		Approved: r.approved, Out: &r.out, Hook: r.hook, Now: r.now, Timeout: 10 * time.Second,
-		Files: c, Scan: r.scan,
+		Files: c, Scan: r.scan, Promised: r.promised,
 	}
 	return cfg
 }

@@ -46,8 +46,9 @@ func (m *Monitor) covers(account name.Identifier) bool {
 	return !m.cfg.Scan || m.journal.Scan != nil && slices.Contains(m.journal.Scan.Covered, account)
 }
 
-// learn keeps the indexes of an answer for the scan.
+// learn keeps an answer for this pass, and its indexes for the scan.
 func (m *Monitor) learn(v *view, account name.Identifier, r *verifier.Result) error {
+	v.results[account] = r
 	if !m.cfg.Scan {
 		return nil
 	}
@@ -67,7 +68,7 @@ func (m *Monitor) learn(v *view, account name.Identifier, r *verifier.Result) er
 	for _, rung := range f.Rungs {
 		m.know(rung.Index, version{account, rung.Seq, rung.Position})
 	}
-	v.results[account], v.next[account] = r, 0
+	v.next[account] = 0
 	if f.Status != verifier.Unknown {
 		v.next[account] = f.Seq + 1
 	}
@@ -103,6 +104,7 @@ func (m *Monitor) scan(ctx context.Context, v *view, o *Outcome) {
 	limited, cancel := context.WithTimeout(ctx, scanTime)
 	defer cancel()
 	err := m.read(limited, s, v)
+	o.Unread = v.note.Size - s.Next
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
@@ -126,10 +128,12 @@ func (m *Monitor) read(ctx context.Context, s *scan, v *view) error {
 			return scanError(fmt.Errorf("%w: the %d leaves that were read have another root now", follow.ErrForged, s.Next))
 		}
 	}
-	next := s.Next
+	began, next := m.cfg.Now(), s.Next
+	var stop error
 	for b, err := range tree.Bundles(ctx, s.Next) {
 		if err != nil {
-			return scanError(err)
+			stop = scanError(err)
+			break
 		}
 		for i, data := range b.Leaves {
 			// Leaves that have no form are the auditor's affair.
@@ -140,16 +144,20 @@ func (m *Monitor) read(ctx context.Context, s *scan, v *view) error {
 			}
 		}
 		next = b.First + uint64(len(b.Leaves))
-		if next-s.Next >= maxScan || len(m.journal.Queue) >= maxQueue-reserve {
+		// A slow log must not cost what was read: the rest is for the next pass.
+		if next-s.Next >= maxScan || len(m.journal.Queue) >= maxQueue-reserve || m.cfg.Now().Sub(began) >= scanTime/2 {
 			break
 		}
 	}
+	if next == s.Next {
+		return stop
+	}
 	root, err := tree.RootAt(ctx, next)
 	if err != nil {
-		return scanError(err)
+		return errors.Join(stop, scanError(err))
 	}
 	s.Next, s.Root, m.dirty = next, root.String(), true
-	return nil
+	return stop
 }
 
 func scanError(err error) error {

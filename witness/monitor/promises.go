@@ -1,0 +1,110 @@
+package monitor
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"github.com/musterlog/muster/log/event"
+	"github.com/musterlog/muster/log/name"
+)
+
+// Promised is a promise of the log as it came (protocol section 9.1): the event
+// that was sent, and the Durable that answered it.
+type Promised struct{ Event, Durable []byte }
+
+func (p *Promised) id() string {
+	sum := sha256.Sum256(p.Durable)
+	return hex.EncodeToString(sum[:])
+}
+
+// checkPromised refuses promises about accounts that are not watched: their
+// alerts would have nobody's name.
+func (c *Config) checkPromised() error {
+	for i, p := range c.Promised {
+		e, err := event.Parse(p.Event)
+		if err != nil {
+			return fmt.Errorf("promise %d: %w", i+1, err)
+		}
+		if c.watched(e.Account) == "" {
+			return fmt.Errorf("promise %d is about account %s, which is not watched: add its --watch", i+1, e.Account)
+		}
+	}
+	return nil
+}
+
+func (c *Config) watched(id name.AccountID) name.Identifier {
+	i := slices.IndexFunc(c.Accounts, func(a name.Identifier) bool { return a.AccountID() == id })
+	if i < 0 {
+		return ""
+	}
+	return c.Accounts[i]
+}
+
+// promises holds each promise whose time is over in the log's own epochs
+// against the log. One that was kept is asked about no more; one that was not
+// is evidence E7, and told again each Repeat.
+func (m *Monitor) promises(ctx context.Context, v *view, o *Outcome) {
+	for i := range m.cfg.Promised {
+		if m.kept[i] || ctx.Err() != nil {
+			continue
+		}
+		e, err := event.Parse(m.cfg.Promised[i].Event)
+		if err != nil {
+			continue // New has read it
+		}
+		account := m.cfg.watched(e.Account)
+		r := v.results[account]
+		if r == nil {
+			continue // its own failure was told
+		}
+		w := m.promiseWatch(i)
+		kept, err := m.promise(ctx, e, m.cfg.Promised[i].Durable, uint64(r.Time.UnixMilli()))
+		switch {
+		case err != nil:
+			m.failed(ctx, account, w, err, o)
+		case kept:
+			m.kept[i] = true
+			m.recovered(account, w)
+		}
+	}
+}
+
+// promise says that a promise was kept, or what is wrong with it; neither while
+// the log's newest epoch is not later than the time promised.
+func (m *Monitor) promise(ctx context.Context, e *event.Event, durable []byte, epoch uint64) (kept bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+	defer cancel()
+	state, _, err := m.cfg.Store.Load(e.Log, nil)
+	if err != nil {
+		return false, err
+	}
+	p, err := m.cfg.Verifier.Durable(state.VRFKey, e, durable, m.cfg.Now())
+	if err != nil || epoch <= p.Receipt.MergeBy {
+		return false, err
+	}
+	answer, err := m.client.Source.Lookup(ctx, p.Request())
+	if err != nil {
+		return false, err
+	}
+	if err := m.cfg.Verifier.Overdue(p, answer, m.cfg.Now()); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// promiseWatch is the place of the i-th promise's troubles.
+func (m *Monitor) promiseWatch(i int) *watch {
+	key := m.cfg.Promised[i].id()
+	if m.journal.Promises == nil {
+		m.journal.Promises = map[string]*watch{}
+	}
+	w := m.journal.Promises[key]
+	if w == nil {
+		w = &watch{Verified: m.cfg.Now().UTC(), Troubles: map[string]*trouble{}}
+		m.journal.Promises[key], m.dirty = w, true
+	}
+	return w
+}
