@@ -122,7 +122,7 @@ func (c *cosigner) valid(lines []checkpoint.Line, text string, now time.Time) (g
 				continue
 			}
 			at, invalid := w.Key.Verify(text, line)
-			if lacking = invalid; invalid == nil && !checkpoint.Timely(at, now, maxCosignatureAge) {
+			if lacking = invalid; invalid == nil && (!checkpoint.Timely(at, now, maxCosignatureAge) || at > uint64(now.Add(maxEpochAhead).Unix())) {
 				lacking = fmt.Errorf("it states time %d, this clock %d: is one of the two wrong?", at, now.Unix())
 			}
 			if lacking == nil {

@@ -23,6 +23,8 @@ const (
 	// maxEpochAhead is how far epoch times, which always rise, may run ahead of
 	// our clock (section 4): beyond it the clock was turned back, and clients
 	// would refuse the checkpoint soon.
+	// A cosignature must not run further ahead, either: in a quorum that nobody
+	// else fills, clients whose clock is slow would refuse it.
 	maxEpochAhead = time.Minute
 
 	// DefaultEpoch is the longest that an event waits for its epoch.

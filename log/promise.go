@@ -34,6 +34,9 @@ type promise struct {
 // The events before it in its account are promised with it: if an epoch fails,
 // those without a promise are refused, and it could not stay without them.
 func (l *Log) promise(t *ticket) *promise {
+	if !l.maySign() {
+		return nil
+	}
 	var with []*ticket
 	for _, p := range l.pending[t.after.ID] {
 		if p.promise == nil {
@@ -51,6 +54,24 @@ func (l *Log) promise(t *ticket) *promise {
 	}
 	l.promised = append(l.promised, with...)
 	return t.promise
+}
+
+// maySign says that a promise may be signed, under l.mu: a quorum has confirmed
+// where this log stands. A restored backup that promises would break its word:
+// the newest copy of the store, which has to be brought back, lacks the event.
+func (l *Log) maySign() bool {
+	if l.stopped != nil && l.stopped != ErrStopped { // while it drains, the event is still sealed
+		return false
+	}
+	if !l.cfg.cosigned() {
+		return true
+	}
+	select {
+	case <-l.confirmed:
+		return true
+	default:
+		return false
+	}
 }
 
 // reserve makes every promised event durable that is not yet: all that came
@@ -96,7 +117,13 @@ func (l *Log) awaitPromise(ctx context.Context, s *submission) {
 	l.reserve()
 	select {
 	case <-s.promise.durable:
-		if s.outcome.Err = s.promise.err; s.outcome.Err == nil {
+		l.mu.Lock()
+		stopped, may := l.stopped, l.maySign()
+		l.mu.Unlock()
+		if s.outcome.Err = s.promise.err; s.outcome.Err == nil && !may {
+			s.outcome.Err = fmt.Errorf("promising the event: the log stopped meanwhile: %w", errors.Join(ErrStopped, stopped))
+		}
+		if s.outcome.Err == nil {
 			s.outcome.Promised = true
 			s.outcome.Receipt, s.outcome.Err = l.durableAnswer(s.wait, s.promise.mergeBy)
 		}

@@ -63,6 +63,9 @@ func (v *Verifier) Compare(state *State, account name.AccountID, t Tag, f Facts)
 	if err != nil {
 		return nil, fmt.Errorf("comparing a message tag: %w", err)
 	}
+	if f.Found != nil && f.Found.ID != account {
+		return nil, fmt.Errorf("comparing a message tag of account %s: what was found is of account %s", account, f.Found.ID)
+	}
 	tree, err := compareTree(own, state.Sealed, t, f)
 	if err != nil {
 		return nil, fmt.Errorf("comparing a message tag: %w", err)

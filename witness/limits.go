@@ -25,6 +25,10 @@ const (
 	// log, and works once it has its turn: logs ask again.
 	turnTime = 20 * time.Second
 
+	// maxWaiting bounds the requests that wait for one log's turn, each with its
+	// body of up to 70 kB: a log sends one at a time, the rest are strangers.
+	maxWaiting = 256
+
 	// retryTime is when a log is told to ask again: an epoch later, as a rule.
 	retryTime = time.Second
 )

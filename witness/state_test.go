@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/durable"
@@ -214,10 +215,15 @@ func TestFailedWrite(t *testing.T) {
 	}
 	r.want(http.StatusConflict, l.body(5, 9)) // recorded: 0
 	unblock()
-	r.want(http.StatusOK, l.body(0, 3))
+	first := r.want(http.StatusOK, l.body(0, 3))
 	shown := r.Newest(l.origin)
 	block()
 	fails(l.body(3, 9))
+	// Within the second it is what was said already, and costs no write.
+	if again := r.want(http.StatusOK, l.body(3, 3)); !bytes.Equal(again.Body, first.Body) {
+		t.Errorf("the same second gives %q, then %q", first.Body, again.Body)
+	}
+	r.now = r.now.Add(time.Second)
 	fails(l.body(3, 3)) // a refresh is recorded, too: its time
 	if !bytes.Equal(r.Newest(l.origin), shown) {
 		t.Error("what was not recorded is shown")

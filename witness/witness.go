@@ -77,6 +77,7 @@ type Witness struct {
 type logState struct {
 	keys []checkpoint.Key // that sign for this origin
 
+	waiting atomic.Int32  // requests that wait for the turn
 	turn    chan struct{} // holds one token: whoever has it may read and write the fields below
 	record  *record
 	stopped error // why nothing is cosigned any more

@@ -151,6 +151,10 @@ func TestBrokenLeaves(t *testing.T) {
 		{"time goes back", evidence.E5, func(l *liarLog) uint64 {
 			return seal(l, func(e *leaf.Epoch) { e.TimeMs = 7 })
 		}},
+		{"time after the last one that there is", evidence.E5, func(l *liarLog) uint64 {
+			seal(l, func(e *leaf.Epoch) { e.TimeMs = 1<<64 - 1 })
+			return seal(l, func(e *leaf.Epoch) { e.TimeMs = 5 })
+		}},
 		{"an index again in its epoch", evidence.E5, func(l *liarLog) uint64 {
 			l.event()
 			p := l.eventAs(indexOf(uint64(len(l.Leaves)) - 1))
