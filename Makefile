@@ -1,6 +1,7 @@
 # make run    builds muster, makes a log in $(DIR) if there is none, serves it on loopback
 # make test   everything that must hold: format, vet, lint, tests, races, other targets
 # make bench  what it costs, beside the floor that its cryptography sets
+# make campaigns  the long runs: a million forged evidence files, an audit of a million events
 # make fuzz   every fuzz target for $(FUZZTIME)
 # make vectors  writes testdata/vectors anew
 
@@ -25,7 +26,7 @@ RACY = ./log ./log/store/... ./api/... ./verifier/statefile ./verifier/device ./
 # With the same staticcheck everywhere.
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all run build test check interop bench fuzz vectors generate clean
+.PHONY: all run build test check interop bench campaigns fuzz vectors generate clean
 
 all: build
 
@@ -55,6 +56,12 @@ interop:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 3x ./log ./verifier
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./witness/auditor
+
+# What is too long for make test; docs/results has what it printed.
+campaigns:
+	MUSTER_TEST_FORGERIES=1000000 $(GO) test -timeout 60m -v -run Forgeries ./log/evidence
+	MUSTER_BENCH_EVENTS=1000000 $(GO) test -run '^$$' -bench Audit -benchtime 1x ./witness/auditor
 
 # Each target by itself: the go command fuzzes one at a time. Its minimizing of
 # inputs is cut short: by default it may take a minute each, and all the time.
