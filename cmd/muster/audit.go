@@ -49,7 +49,7 @@ started again.`,
 
 func (g *globals) audit(ctx context.Context, f *auditFlags) error {
 	if f.dir == "" || f.vkey == "" {
-		return usage("audit needs --dir DIR, its folder, and --vkey VKEY, the log's key (`muster init` prints it)")
+		return usage("audit needs --dir DIR, its folder, and --vkey VKEY, the log's key (its operator publishes it: DIR/log.vkey)")
 	}
 	if f.name != "" && f.listen == "" {
 		return usage("--name goes with --listen")

@@ -25,12 +25,7 @@ type evidenceJSON struct {
 }
 
 func evidenceCommand(g *globals) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "evidence",
-		Short: "Judge evidence of misbehaviour",
-		Args:  takes(0),
-		RunE:  func(*cobra.Command, []string) error { return usage("want verify: see `muster evidence --help`") },
-	}
+	c := groupCommand("evidence", "Judge evidence of misbehaviour", "verify")
 	c.AddCommand(evidenceVerifyCommand(g))
 	return c
 }

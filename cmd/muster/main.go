@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/verifier"
 	"github.com/musterlog/muster/witness/auditor"
@@ -52,7 +53,8 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		}
 		return exitRefuse
 	case errors.As(err, new(*evidence.Misbehaviour)), errors.As(err, new(*auditor.Broken)),
-		errors.As(err, new(alarmed)), errors.As(err, new(noEvidence)):
+		errors.As(err, new(alarmed)), errors.As(err, new(noEvidence)),
+		errors.Is(err, checkpoint.ErrLogSignature): // an auditor's log that signs with another key
 		return exitRefuse
 	}
 	return exitFailed
@@ -70,6 +72,17 @@ func takes(n int) cobra.PositionalArgs {
 			return usage("want `%s`, got %d arguments: see `%s --help`", strings.TrimSuffix(c.UseLine(), " [flags]"), len(args), c.CommandPath())
 		}
 		return nil
+	}
+}
+
+// groupCommand only holds others: alone, or with a word that none of them has,
+// it says which there are.
+func groupCommand(use, short, want string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			return usage("%s: want %s, got %q: see `%s --help`", use, want, strings.Join(args, " "), c.CommandPath())
+		},
 	}
 }
 

@@ -16,12 +16,7 @@ import (
 )
 
 func operatorCommand(g *globals) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "operator",
-		Short: "What an operator may do to an account: take away, never add",
-		Args:  takes(0),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return usage("operator: want remove or erase") },
-	}
+	c := groupCommand("operator", "What an operator may do to an account: take away, never add", "remove or erase")
 	c.AddCommand(
 		&cobra.Command{
 			Use: "remove ID KEY_INDEX", Short: "Remove a device, for example one that was idle too long", Args: takes(2),

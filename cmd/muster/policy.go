@@ -11,7 +11,7 @@ import (
 )
 
 func policyCommand(g *globals) *cobra.Command {
-	c := &cobra.Command{Use: "policy", Short: "Look at trust policies"}
+	c := groupCommand("policy", "Look at trust policies", "check")
 	c.AddCommand(&cobra.Command{
 		Use:   "check FILE",
 		Short: "Say how many dishonest and how many unavailable cosigners a policy tolerates",

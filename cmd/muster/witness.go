@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -57,9 +59,13 @@ func (g *globals) witness(ctx context.Context, f *witnessFlags) error {
 		return fmt.Errorf("%s: %w", f.logs, err)
 	}
 	keys := cosignerDir{f.dir, "witness"}
+	forgot := isMissing(filepath.Join(f.dir, "state", "origins")) && !isMissing(keys.path(".key"))
 	cosigners, err := keys.open(f.name, f.init)
 	if err != nil {
 		return err
+	}
+	if f.init && forgot {
+		g.say("this witness has a key but no state: from now on it believes what each log shows it first. If it has ever cosigned, that helps a log to fork: stop it, and bring its state back or give it a new --dir and key")
 	}
 	w, err := witness.Open(witness.Config{
 		Dir: f.dir, Init: f.init, Logs: logs, Cosigners: cosigners, Logger: slog.New(slog.NewTextHandler(g.err, nil)),
@@ -78,6 +84,11 @@ func (g *globals) witness(ctx context.Context, f *witnessFlags) error {
 	g.say("witness %s on http://%s", cosigners[0].Key().Name, listener.Addr())
 	err = serveUntil(ctx, server.Server(w.Handler()), listener)
 	return errors.Join(err, w.Close())
+}
+
+func isMissing(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // serveUntil answers until ctx ends, and then what is on its way.

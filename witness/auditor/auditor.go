@@ -91,7 +91,7 @@ func Open(cfg Config) (*Auditor, error) {
 
 func open(cfg Config) (_ *Auditor, err error) {
 	if cfg.Dir == "" || cfg.Source == nil || cfg.Log.Type != checkpoint.Ed25519 {
-		return nil, errors.New("want a folder, a log's URL and its Ed25519 vkey")
+		return nil, errors.New("want a folder, a log's URL, and the Ed25519 vkey of the log (type 01, not a cosigner's)")
 	}
 	if _, err := name.ParseOrigin(cfg.Log.Name); err != nil {
 		return nil, fmt.Errorf("the vkey's name: %w", err)
