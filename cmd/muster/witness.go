@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -59,7 +58,7 @@ func (g *globals) witness(ctx context.Context, f *witnessFlags) error {
 		return fmt.Errorf("%s: %w", f.logs, err)
 	}
 	keys := cosignerDir{f.dir, "witness"}
-	forgot := isMissing(filepath.Join(f.dir, "state", "origins")) && !isMissing(keys.path(".key"))
+	forgot := missing(filepath.Join(f.dir, "state", "origins")) && !missing(keys.path(".key"))
 	cosigners, err := keys.open(f.name, f.init)
 	if err != nil {
 		return err
@@ -84,11 +83,6 @@ func (g *globals) witness(ctx context.Context, f *witnessFlags) error {
 	g.say("witness %s on http://%s", cosigners[0].Key().Name, listener.Addr())
 	err = serveUntil(ctx, server.Server(w.Handler()), listener)
 	return errors.Join(err, w.Close())
-}
-
-func isMissing(path string) bool {
-	_, err := os.Lstat(path)
-	return errors.Is(err, fs.ErrNotExist)
 }
 
 // serveUntil answers until ctx ends, and then what is on its way.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -81,11 +80,7 @@ func (s *scene) audits(ctx context.Context) error {
 
 // misbehaviour is what a file that a party wrote shows.
 func (s *scene) misbehaviour(path string) (error, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	f, err := evidence.Parse(data)
+	f, err := readEvidence(path)
 	if err != nil {
 		return nil, err
 	}

@@ -128,13 +128,17 @@ func (a *attack) run(ctx context.Context, l *liar.Log, dir, out string, witnesse
 	return shown, nil
 }
 
-// judge is the offline verifier: a file and the log's key are all it has.
-func judge(path string, log checkpoint.Key) (*Verdict, error) {
+func readEvidence(path string) (*evidence.File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := evidence.Parse(data)
+	return evidence.Parse(data)
+}
+
+// judge is the offline verifier: a file and the log's key are all it has.
+func judge(path string, log checkpoint.Key) (*Verdict, error) {
+	f, err := readEvidence(path)
 	if err != nil {
 		return nil, err
 	}
