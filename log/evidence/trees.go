@@ -12,13 +12,18 @@ import (
 	"github.com/musterlog/muster/log/name"
 )
 
+// signedPair takes the two notes with which E1 and E2 begin.
+func (r *reader) signedPair() (a, b *checkpoint.Note, err error) {
+	if a, err = r.signed(); err != nil {
+		return nil, nil, err
+	}
+	b, err = r.signed()
+	return a, b, err
+}
+
 // judgeRoots is E1: note, note.
 func judgeRoots(r *reader) (f finding, err error) {
-	a, err := r.signed()
-	if err != nil {
-		return f, err
-	}
-	b, err := r.signed()
+	a, b, err := r.signedPair()
 	if err != nil {
 		return f, err
 	}
@@ -36,11 +41,7 @@ func judgeRoots(r *reader) (f finding, err error) {
 // verifier brings, so to bring the signed one and to expect failure would
 // convict any log.
 func judgeFork(r *reader) (f finding, err error) {
-	a, err := r.signed()
-	if err != nil {
-		return f, err
-	}
-	b, err := r.signed()
+	a, b, err := r.signedPair()
 	if err != nil {
 		return f, err
 	}
