@@ -3,13 +3,16 @@ package log_test
 import (
 	"bytes"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/store/pebble"
@@ -29,6 +32,48 @@ func TestCommitFails(t *testing.T) {
 	r.accepted(body, p.Add())
 	result, _ := r.look(nil, history(p))
 	r.sees(p, result.Accounts[0])
+}
+
+// An event whose account moved between its reading and its turn is judged by
+// what the account is then: another one took its seq, and was logged or failed.
+func TestAccountMovesOn(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		r := newRig(t)
+		p := r.phone("alice")
+		r.accepted(p.Register())
+		fork := *p
+		fork.At = p.At.Clone()
+		fork.NewKey() // so that both sign different events
+		first, second := p.Add(), fork.Add()
+
+		read, goOn := make(chan struct{}), make(chan struct{})
+		var reads atomic.Int64
+		r.store.read = func() {
+			if reads.Add(1) == 1 {
+				close(read)
+				<-goOn
+			}
+		}
+		outcome := make(chan answer.Outcome)
+		go func() { outcome <- r.submit(second)[0] }()
+		<-read
+		if fails {
+			r.store.fail = errors.New("no space left on device")
+			if o := r.submit(first)[0]; o.Err == nil {
+				t.Fatal("acknowledged though nothing was stored")
+			}
+		} else {
+			r.accepted(first)
+		}
+		close(goOn)
+		switch o := <-outcome; {
+		case fails && (o.Err != nil || o.Refused != nil):
+			t.Errorf("after a failed epoch: %v, %v", o.Refused, o.Err)
+		case !fails && (o.Refused == nil || o.Refused.Rule != event.RuleTaken):
+			t.Errorf("the seq of a logged event: %v, %v, want %s", o.Refused, o.Err, event.RuleTaken)
+		}
+		r.accepted(r.phone("bob").Register()) // the log lives
+	}
 }
 
 // A signed head that cannot be written ends the log: what it signed may be out.

@@ -102,6 +102,7 @@ type Log struct {
 	mu       sync.Mutex                   // guards the fields up to ended; held for microseconds and one store read
 	open     []*ticket                    // the epoch that is filling, in the order of acceptance
 	pending  map[name.AccountID][]*ticket // all that the store does not have yet, by account, ascending seq
+	departed uint64                       // times that events left pending
 	promised []*ticket                    // and not yet on their way to the store
 	cut      uint64                       // time_ms of the newest cut
 	stopped  error                        // why no event is taken any more

@@ -179,7 +179,7 @@ func (l *Log) restored(p *store.Pending) (*ticket, error) {
 	if e.Account != p.Account || e.Seq != p.Seq {
 		return nil, errors.New("the store holds another event for it")
 	}
-	at, err := l.accountLocked(p.Account)
+	at, err := l.accountLocked(p.Account, accountAt{})
 	if err != nil {
 		return nil, err
 	}
@@ -238,6 +238,7 @@ func (l *Log) failBatch(batch []*ticket, err error) {
 	all := append(batch, l.open...)
 	l.open = nil
 	clear(l.pending)
+	l.departed++
 	for _, t := range all {
 		t.cut = false
 		if t.promise != nil && l.stopped == nil {

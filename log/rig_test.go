@@ -52,6 +52,15 @@ type failing struct {
 	fail    error
 	reserve error
 	stall   func() // called before each Commit
+	read    func() // called after each read of an account
+}
+
+func (f *failing) Account(id name.AccountID) (*store.Account, error) {
+	a, err := f.Store.Account(id)
+	if f.read != nil {
+		f.read()
+	}
+	return a, err
 }
 
 func (f *failing) Reserve(events []store.Pending) error {

@@ -224,6 +224,7 @@ func (l *Log) sign() error {
 func (l *Log) settle(batch []*ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.departed++
 	for _, t := range batch {
 		id := t.after.ID
 		if p := l.pending[id]; len(p) > 1 {
@@ -245,6 +246,7 @@ func (l *Log) failAll(batch []*ticket, err error) {
 	}
 	l.open = nil
 	clear(l.pending)
+	l.departed++
 }
 
 // refuseAll ends the taking of events.

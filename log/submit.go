@@ -42,6 +42,7 @@ type submission struct {
 	event   *event.Event
 	checked *event.Checked
 	index   *name.Index // nil until evaluated
+	before  accountAt   // the account as admit read it
 	outcome answer.Outcome
 	wait    *ticket
 	promise *promise // the ticket's, if this one waits for it
@@ -111,13 +112,12 @@ func (l *Log) admit(s *submission, body []byte) {
 	// What is read here may be outdated by the time the event joins. It only
 	// spares work: keys that are in force were admitted, and an event whose seq
 	// is taken needs no index.
-	at, err := l.account(e.Account)
-	if err != nil {
+	if s.before, err = l.account(e.Account); err != nil {
 		s.outcome.Err = err
 		return
 	}
-	s.checked = event.Check(e, at.Keys()...)
-	if e.Seq >= at.Next {
+	s.checked = event.Check(e, s.before.Keys()...)
+	if e.Seq >= s.before.Next {
 		l.evaluate(s)
 	}
 }
@@ -139,7 +139,7 @@ func (l *Log) join(s *submission, wait answer.Wait) {
 			s.promise = l.promise(s.wait)
 		}
 	}()
-	at, err := l.accountLocked(s.event.Account)
+	at, err := l.accountLocked(s.event.Account, s.before)
 	if err != nil {
 		s.outcome.Err = err
 		return
@@ -258,23 +258,34 @@ func (s *submission) refuse(err error) {
 	}
 }
 
+// accountAt is an account as it was when Log.departed was at.
+type accountAt struct {
+	*store.Account
+	departed uint64
+}
+
 // account is the newest state of an account, pending events included; the
 // zero one before its first.
-func (l *Log) account(id name.AccountID) (*store.Account, error) {
+func (l *Log) account(id name.AccountID) (accountAt, error) {
 	l.mu.Lock()
-	p := l.pending[id]
+	p, departed := l.pending[id], l.departed
 	l.mu.Unlock()
 	if len(p) > 0 {
-		return p[len(p)-1].after, nil
+		return accountAt{p[len(p)-1].after, departed}, nil
 	}
-	return l.committed(id)
+	at, err := l.committed(id)
+	return accountAt{at, departed}, err
 }
 
 // accountLocked is account under l.mu, and therefore exact: a pending event
-// leaves l.pending only once the store has it.
-func (l *Log) accountLocked(id name.AccountID) (*store.Account, error) {
+// leaves l.pending only once the store has it, or has it not for good. While
+// none left, what was read before stands, and the lock is not held for a read.
+func (l *Log) accountLocked(id name.AccountID, before accountAt) (*store.Account, error) {
 	if p := l.pending[id]; len(p) > 0 {
 		return p[len(p)-1].after, nil
+	}
+	if before.Account != nil && before.departed == l.departed {
+		return before.Account, nil
 	}
 	return l.committed(id)
 }
