@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/musterlog/muster/log/store"
@@ -14,14 +15,7 @@ var ErrNotFound = store.ErrNotFound
 // read them before the checkpoint is published.
 func (l *Log) Tile(level int, n uint64, width int) ([]byte, error) {
 	hashes, err := l.signed.Load().tree.hashes(l.cfg.Store, level, n, width)
-	if err != nil {
-		return nil, err
-	}
-	data := make([]byte, 0, len(hashes)*32)
-	for _, h := range hashes {
-		data = append(data, h[:]...)
-	}
-	return data, nil
+	return bytes.Clone(hashes), err
 }
 
 // Entries is an entry bundle of C2SP tlog-tiles: width leaves, each behind its

@@ -110,8 +110,40 @@ func TestTilesOfATree(t *testing.T) {
 		{3, 0, 1, false}, {7, 0, 1, false}, {8, 0, 1, false}, {63, 0, 1, false},
 	} {
 		hashes, err := tr.hashes(s, c.level, c.n, c.width)
-		if (err == nil) != c.ok || err == nil && len(hashes) != c.width {
-			t.Errorf("tile %d at level %d, width %d: %d hashes, %v; want it: %v", c.n, c.level, c.width, len(hashes), err, c.ok)
+		if (err == nil) != c.ok || err == nil && len(hashes) != 32*c.width {
+			t.Errorf("tile %d at level %d, width %d: %d bytes, %v; want it: %v", c.n, c.level, c.width, len(hashes), err, c.ok)
 		}
+	}
+}
+
+// Every node is what its two children join to, whatever was read before it; a
+// tile that the store cut short is an error.
+func TestNodesOfATree(t *testing.T) {
+	s := &leafStore{tiles: map[[2]uint64][]byte{}}
+	tr := s.grow(s.grow(&tree{}, 66_000), 4_000)
+	read := tr.reader(s)
+	var row []leaf.Hash
+	for _, b := range s.leaves {
+		row = append(row, leaf.HashOf(b))
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for level := uint(0); len(row) > 0; level++ {
+		for range 2000 {
+			i := rng.IntN(len(row))
+			if got, err := read(level, uint64(i)); err != nil || got != row[i] {
+				t.Fatalf("node %d at level %d: %x, %v; want %x", i, level, got, err, row[i])
+			}
+		}
+		if _, err := read(level, uint64(len(row))); err == nil {
+			t.Errorf("a node beyond the %d at level %d", len(row), level)
+		}
+		for i := range len(row) / 2 {
+			row[i] = leaf.Join(row[2*i], row[2*i+1])
+		}
+		row = row[:len(row)/2]
+	}
+	s.tiles[[2]uint64{0, 7}] = s.tiles[[2]uint64{0, 7}][:256*32]
+	if _, err := tr.reader(s)(0, 7*256); err == nil {
+		t.Error("a tile without its groups was read")
 	}
 }

@@ -24,7 +24,7 @@ func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
 	if s == nil {
 		return nil, fmt.Errorf("%w: it waits for its cosigners, and has published nothing yet", answer.ErrBehind)
 	}
-	a, err := answer.Assemble(&view{Log: l, snapshot: s}, r)
+	a, err := answer.Assemble(l.view(s), r)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,12 @@ func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
 type view struct {
 	*Log
 	*snapshot
+	node   answer.NodeFunc
 	exists map[name.AccountID]bool
+}
+
+func (l *Log) view(s *snapshot) *view {
+	return &view{Log: l, snapshot: s, node: s.tree.reader(l.cfg.Store)}
 }
 
 func (v *view) Published() (note []byte, size uint64, genesis, epoch []byte) {
@@ -118,7 +123,7 @@ func (v *view) Prefix(indexes []name.Index) (*prefix.Proof, error) {
 }
 
 func (v *view) Node(level uint, index uint64) (leaf.Hash, error) {
-	return v.tree.node(v.cfg.Store, level, index)
+	return v.node(level, index)
 }
 
 // receipt is the canonical answer.Published of a published event, under the

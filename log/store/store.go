@@ -54,11 +54,12 @@ type Account struct {
 	Erase  uint32
 }
 
-// Tile is a full hash tile: 256 hashes of 32 bytes, at a level of tlog-tiles.
+// Tile is a full hash tile at a level of tlog-tiles: its 256 hashes of 32 bytes,
+// then the 16 roots of 16 of them each, which spare hashing when it is read.
 type Tile struct {
 	Level int
 	N     uint64
-	Data  []byte // 8192 bytes, immutable
+	Data  []byte // 8704 bytes, immutable
 }
 
 // Batch is one epoch, kept whole or not at all.
@@ -130,7 +131,7 @@ type Store interface {
 	// the next step only.
 	Leaves(from, to uint64) iter.Seq2[[]byte, error]
 
-	// Tile is a full hash tile's 8192 bytes.
+	// Tile is a full hash tile's 8704 bytes.
 	Tile(level int, n uint64) ([]byte, error)
 
 	// PrefixLeaves yields all leaves of the prefix tree, ascending by index.

@@ -241,9 +241,9 @@ func TestRefusedBatch(t *testing.T) {
 		{"too many devices", "256 devices", func(b *store.Batch) { b.Accounts[0].Devices = make([]event.Device, 256) }},
 		{"primary of no known type", "primary: key type 77", func(b *store.Batch) { b.Accounts[0].Primary = event.Key{77} }},
 		{"device of no known type", "device 5: key type 77", func(b *store.Batch) { b.Accounts[0].Devices = []event.Device{{KeyIndex: 5, Key: event.Key{77}}} }},
-		{"short tile", "tile of 8191 bytes", func(b *store.Batch) { b.Tiles = []store.Tile{{Data: make([]byte, 8191)}} }},
-		{"tile of no level", "at level -1", func(b *store.Batch) { b.Tiles = []store.Tile{{Level: -1, Data: make([]byte, 8192)}} }},
-		{"tile above all levels", "at level 64", func(b *store.Batch) { b.Tiles = []store.Tile{{Level: 64, Data: make([]byte, 8192)}} }},
+		{"short tile", "tile of 8703 bytes", func(b *store.Batch) { b.Tiles = []store.Tile{{Data: make([]byte, 8703)}} }},
+		{"tile of no level", "at level -1", func(b *store.Batch) { b.Tiles = []store.Tile{{Level: -1, Data: make([]byte, 8704)}} }},
+		{"tile above all levels", "at level 64", func(b *store.Batch) { b.Tiles = []store.Tile{{Level: 64, Data: make([]byte, 8704)}} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, m := one(t)

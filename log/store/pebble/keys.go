@@ -16,7 +16,7 @@ import (
 //	a | account[32] | u32 seq       u64 position of its EVENT leaf
 //	h | account[32]                 the account's newest state (rows.go)
 //	x | index[32]                   prefix leaf: hash[32] | u64 position
-//	t | u8 level | u64 n            full hash tile: 256 hashes of 32 bytes
+//	t | u8 level | u64 n            full hash tile: 256 hashes of 32 bytes, and the roots of each 16
 //	p | account[32] | u32 seq       VRF proof[80]
 //	c | u64 size                    published checkpoint of that size: the signed note
 //	r | u64 number                  reserved event (rows.go), numbered as they came
@@ -42,7 +42,7 @@ const (
 
 // layout changes with the meaning of any row, so that a program that does not
 // know a newer layout refuses it instead of reading it wrongly.
-const layout = "muster store 1"
+const layout = "muster store 2"
 
 // A key is a row's place. Its text names the row in errors.
 type key []byte

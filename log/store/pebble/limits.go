@@ -19,8 +19,8 @@ const (
 	// absent key reads a block in vain.
 	filterBits = 10
 
-	// tileBytes is a full tile of tlog-tiles: 256 hashes of 32 bytes.
-	tileBytes = 256 * 32
+	// tileBytes is a full tile: 256 hashes of 32 bytes, and 16 that join them.
+	tileBytes = (256 + 16) * 32
 
 	// maxTileLevel: C2SP tlog-tiles paths have levels 0 to 63.
 	maxTileLevel = 63

@@ -141,7 +141,7 @@ func testTiles(t *testing.T, create Create) {
 	b := m.Next(1)
 	for _, level := range []int{0, 1, 2, 7} {
 		for _, n := range []uint64{1, 255, 256, 1 << 40} {
-			b.Tiles = append(b.Tiles, store.Tile{Level: level, N: n, Data: bytes.Repeat([]byte{byte(level), byte(n >> 8)}, 4096)})
+			b.Tiles = append(b.Tiles, store.Tile{Level: level, N: n, Data: bytes.Repeat([]byte{byte(level), byte(n >> 8)}, 4352)})
 		}
 	}
 	m.Tiles = b.Tiles
