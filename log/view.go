@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/commitment"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
@@ -40,12 +41,21 @@ func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
 type view struct {
 	*Log
 	*snapshot
-	node   answer.NodeFunc
-	exists map[name.AccountID]bool
+	node    answer.NodeFunc
+	exists  map[name.AccountID]bool
+	records map[version]*answer.Record // each is read once
+}
+
+type version struct {
+	account name.AccountID
+	seq     uint32
 }
 
 func (l *Log) view(s *snapshot) *view {
-	return &view{Log: l, snapshot: s, node: s.tree.reader(l.cfg.Store)}
+	return &view{
+		Log: l, snapshot: s, node: s.tree.reader(l.cfg.Store),
+		exists: make(map[name.AccountID]bool), records: make(map[version]*answer.Record),
+	}
 }
 
 func (v *view) Published() (note []byte, size uint64, genesis, epoch []byte) {
@@ -61,14 +71,11 @@ func (v *view) Newest(id name.AccountID) (int64, error) {
 		return 0, err
 	}
 	for n := int64(at.Next) - 1; n >= 0; n-- {
-		e, err := v.cfg.Store.Event(id, uint32(n))
+		r, err := v.Record(id, uint32(n))
 		if err != nil {
 			return 0, err
 		}
-		if e.Position < v.tree.size {
-			if v.exists == nil {
-				v.exists = make(map[name.AccountID]bool)
-			}
+		if r.Position < v.tree.size {
 			v.exists[id] = true
 			return n, nil
 		}
@@ -77,22 +84,40 @@ func (v *view) Newest(id name.AccountID) (int64, error) {
 }
 
 func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {
+	at := version{id, seq}
+	if r := v.records[at]; r != nil {
+		return r, nil
+	}
 	e, err := v.cfg.Store.Event(id, seq)
 	if err != nil {
 		return nil, err
 	}
+	r := &answer.Record{
+		Position: e.Position, Opening: e.Opening, Event: e.Body,
+		Anchor: e.Anchor, Erase: e.Erase, Live: e.Live,
+	}
+	if r.Commitment, err = v.commitment(e); err != nil {
+		return nil, err
+	}
+	v.records[at] = r
+	return r, nil
+}
+
+// commitment is the one of an event's leaf: made again from what it opens to,
+// which is quicker than to read the leaf, or read once that is erased.
+func (v *view) commitment(e *store.Event) (c name.Commitment, err error) {
+	if len(e.Body) > 0 {
+		return commitment.Commit(e.Opening, e.Account.Label(), e.Seq, e.Body), nil
+	}
 	_, parsed, err := leafAt(v.cfg.Store, e.Position)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	l, ok := parsed.(*leaf.Event)
 	if !ok {
-		return nil, errors.New("the store's leaf is no EVENT")
+		return c, errors.New("the store's leaf is no EVENT")
 	}
-	return &answer.Record{
-		Position: e.Position, Commitment: l.Commitment, Opening: e.Opening, Event: e.Body,
-		Anchor: e.Anchor, Erase: e.Erase, Live: e.Live,
-	}, nil
+	return l.Commitment, nil
 }
 
 // VRF proves an index. Proofs never change, so those of accounts that exist
@@ -106,16 +131,12 @@ func (v *view) VRF(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error)
 }
 
 func (l *Log) proof(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error) {
-	p, err := l.cfg.Store.Proof(id, seq)
-	if err == nil {
-		index, err := p.Index()
+	p, index, err := l.cfg.Store.Proof(id, seq)
+	if !errors.Is(err, store.ErrNotFound) {
 		return p, index, err
 	}
-	if !errors.Is(err, store.ErrNotFound) {
-		return p, name.Index{}, err
-	}
-	p, index := l.cfg.VRF.Prove(id.Label().VRFInput(seq))
-	return p, index, l.cfg.Store.PutProof(id, seq, p)
+	p, index = l.cfg.VRF.Prove(id.Label().VRFInput(seq))
+	return p, index, l.cfg.Store.PutProof(id, seq, p, index)
 }
 
 func (v *view) Prefix(indexes []name.Index) (*prefix.Proof, error) {

@@ -137,10 +137,11 @@ type Store interface {
 	// PrefixLeaves yields all leaves of the prefix tree, ascending by index.
 	PrefixLeaves() iter.Seq2[prefix.Leaf, error]
 
-	// Proof is the VRF proof of (account, seq) if PutProof kept it: a cache of
-	// something that can be computed again, so PutProof need not be durable.
-	Proof(name.AccountID, uint32) (vrf.Proof, error)
-	PutProof(name.AccountID, uint32, vrf.Proof) error
+	// Proof is the VRF proof of (account, seq), and the index that it proves, if
+	// PutProof kept them: a cache of something that can be computed again, so
+	// PutProof need not be durable.
+	Proof(name.AccountID, uint32) (vrf.Proof, name.Index, error)
+	PutProof(name.AccountID, uint32, vrf.Proof, name.Index) error
 
 	// NoteAbove is the smallest published checkpoint whose size is above a
 	// position, so that an event's receipt is the same for ever. PutNote keeps

@@ -17,7 +17,7 @@ import (
 //	h | account[32]                 the account's newest state (rows.go)
 //	x | index[32]                   prefix leaf: hash[32] | u64 position
 //	t | u8 level | u64 n            full hash tile: 256 hashes of 32 bytes, and the roots of each 16
-//	p | account[32] | u32 seq       VRF proof[80]
+//	p | account[32] | u32 seq       VRF proof[80] | index[32]
 //	c | u64 size                    published checkpoint of that size: the signed note
 //	r | u64 number                  reserved event (rows.go), numbered as they came
 //	s                               state: u64 size | epochs | keys | time_ms | first

@@ -246,15 +246,15 @@ func (s *Store) Value(l prefix.Leaf) (v name.Value, err error) {
 }
 
 // Proof is a VRF proof that PutProof kept.
-func (s *Store) Proof(id name.AccountID, seq uint32) (p vrf.Proof, err error) {
+func (s *Store) Proof(id name.AccountID, seq uint32) (p vrf.Proof, index name.Index, err error) {
 	err = s.read(proofKey(id, seq), func(value []byte) error {
-		if len(value) != len(p) {
-			return wrongLength("VRF proof", value, len(p))
+		if len(value) != len(p)+len(index) {
+			return wrongLength("VRF proof", value, len(p)+len(index))
 		}
-		copy(p[:], value)
+		copy(index[:], value[copy(p[:], value):])
 		return nil
 	})
-	return p, err
+	return p, index, err
 }
 
 // NoteAbove is the smallest kept checkpoint whose size is above position.

@@ -144,8 +144,8 @@ func (w *writer) erase(order store.Erasure) error {
 func (w *writer) put(k key, value []byte) error { return w.Set(k, value, nil) }
 
 // PutProof keeps a VRF proof. It is not synced: a lost one is computed again.
-func (s *Store) PutProof(id name.AccountID, seq uint32, p vrf.Proof) error {
-	return s.db.Set(proofKey(id, seq), p[:], pebbledb.NoSync)
+func (s *Store) PutProof(id name.AccountID, seq uint32, p vrf.Proof, index name.Index) error {
+	return s.db.Set(proofKey(id, seq), append(p[:], index[:]...), pebbledb.NoSync)
 }
 
 // PutNote keeps a published checkpoint and syncs it. The first of a size

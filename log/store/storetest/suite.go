@@ -47,7 +47,7 @@ func testEmpty(t *testing.T, create Create) {
 		if _, _, err := s.NoteAbove(0); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("checkpoint of a new store: %v, want ErrNotFound", err)
 		}
-		if _, err := s.Proof(name.AccountID{}, 0); !errors.Is(err, store.ErrNotFound) {
+		if _, _, err := s.Proof(name.AccountID{}, 0); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("proof in a new store: %v, want ErrNotFound", err)
 		}
 		if err := NewModel(1).checkRanges(s, name.Index{}); err != nil {
@@ -106,7 +106,7 @@ func testErasure(t *testing.T, create Create) {
 		t.Fatalf("the model has %d erasures ahead and %d behind, want some and none", len(m.erase), erased())
 	}
 	for _, e := range m.Events {
-		if err := s.PutProof(e.Account, e.Seq, vrf.Proof{byte(e.Position)}); err != nil {
+		if err := s.PutProof(e.Account, e.Seq, vrf.Proof{byte(e.Position)}, name.Index{byte(e.Position)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +129,7 @@ func testErasure(t *testing.T, create Create) {
 		t.Fatal("the model erased nothing")
 	}
 	for _, e := range m.Events[:200] {
-		if p, err := s.Proof(e.Account, e.Seq); err != nil || p[0] != byte(e.Position) {
+		if p, _, err := s.Proof(e.Account, e.Seq); err != nil || p[0] != byte(e.Position) {
 			t.Errorf("VRF proof of event %d: %v, want it kept", e.Position, err)
 		}
 	}
@@ -188,18 +188,18 @@ func testNotes(t *testing.T, create Create) {
 
 func testProofs(t *testing.T, create Create) {
 	s, _ := create(t)
-	id, p := name.AccountID{1}, vrf.Proof{2, 79: 3}
-	if err := s.PutProof(id, 7, p); err != nil {
+	id, p, index := name.AccountID{1}, vrf.Proof{2, 79: 3}, name.Index{4, 31: 5}
+	if err := s.PutProof(id, 7, p, index); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.Proof(id, 7); err != nil || got != p {
-		t.Errorf("proof %x, %v; want %x", got, err, p)
+	if got, of, err := s.Proof(id, 7); err != nil || got != p || of != index {
+		t.Errorf("proof %x of %v, %v; want %x of %v", got, of, err, p, index)
 	}
 	for _, absent := range []struct {
 		id  name.AccountID
 		seq uint32
 	}{{id, 6}, {id, 8}, {name.AccountID{2}, 7}} {
-		if _, err := s.Proof(absent.id, absent.seq); !errors.Is(err, store.ErrNotFound) {
+		if _, _, err := s.Proof(absent.id, absent.seq); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("proof of (%v, %d): %v, want ErrNotFound", absent.id, absent.seq, err)
 		}
 	}
