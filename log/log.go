@@ -34,6 +34,7 @@ type Config struct {
 	Epoch          time.Duration    // longest that an event waits; 0: DefaultEpoch
 	Heartbeat      time.Duration    // an empty epoch at least this often; 0: DefaultHeartbeat
 	MaxEpochEvents int              // an epoch is cut at this many; 0: MaxEpochEvents
+	MaxPending     int              // events that wait for their epoch; 0: MaxPending
 	MergeDelay     time.Duration    // a receipt promises to log its event within it; 0: DefaultMergeDelay
 	MaxDevices     int              // companions an account may have; 0: DefaultMaxDevices
 	Now            func() time.Time // nil: time.Now
@@ -58,8 +59,8 @@ func (c *Config) check() error {
 		return errors.New("a log needs a signer, a VRF key, a store and a signed head")
 	case c.Signer.Key().Name != string(c.Origin):
 		return fmt.Errorf("the log key is named %q, the log %q: they must be equal", c.Signer.Key().Name, c.Origin)
-	case c.Epoch < 0 || c.Heartbeat < 0 || c.MergeDelay < 0 || c.MaxEpochEvents < 0:
-		return errors.New("negative epoch, heartbeat, merge delay or epoch size")
+	case c.Epoch < 0 || c.Heartbeat < 0 || c.MergeDelay < 0 || c.MaxEpochEvents < 0 || c.MaxPending < 0:
+		return errors.New("negative epoch, heartbeat, merge delay, epoch size or number of waiting events")
 	case c.MaxDevices < 0 || c.MaxDevices > 255:
 		return fmt.Errorf("%d devices an account: want 1 to 255", c.MaxDevices)
 	case c.CosignTimeout < 0:
@@ -75,6 +76,7 @@ func (c *Config) check() error {
 	c.Heartbeat = or(c.Heartbeat, DefaultHeartbeat)
 	c.MergeDelay = or(c.MergeDelay, DefaultMergeDelay)
 	c.MaxEpochEvents = or(c.MaxEpochEvents, MaxEpochEvents)
+	c.MaxPending = or(c.MaxPending, MaxPending)
 	c.MaxDevices = or(c.MaxDevices, DefaultMaxDevices)
 	c.CosignTimeout = or(c.CosignTimeout, DefaultCosignTimeout)
 	c.Logger = or(c.Logger, slog.Default())

@@ -55,19 +55,13 @@ func (s *submission) settled() bool { return s.outcome.Refused != nil || s.outco
 // one account may follow each other in one call. The same event again, also
 // with another valid signature, gets the outcome of the one that is logged.
 func (l *Log) Submit(ctx context.Context, events [][]byte, want answer.Want) []answer.Outcome {
-	subs := make([]submission, len(events))
-	l.admitAll(subs, events)
-	for i := range subs {
-		if !subs[i].settled() {
-			l.join(&subs[i], want.Wait)
+	b := l.Admit(events)
+	for i := range b.subs {
+		if !b.subs[i].settled() {
+			l.join(&b.subs[i], want.Wait)
 		}
 	}
-	outcomes := make([]answer.Outcome, len(subs))
-	for i := range subs {
-		l.await(ctx, &subs[i], want.Receipt)
-		outcomes[i] = subs[i].outcome
-	}
-	return outcomes
+	return b.outcomes(ctx, want.Receipt)
 }
 
 // admitAll does what needs no order, on all cores: form, signatures, index.
@@ -148,7 +142,7 @@ func (l *Log) join(s *submission, wait answer.Wait) {
 		l.rejoin(s, at)
 		return
 	}
-	if len(l.open) >= MaxPending {
+	if len(l.open) >= l.cfg.MaxPending {
 		s.outcome.Err = ErrBusy
 		return
 	}

@@ -1,0 +1,108 @@
+package log_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/answer"
+)
+
+// Batches that are admitted beside each other join in the order of the calls,
+// so that an account's events may stand in several of them.
+func TestBatchesJoinInOrder(t *testing.T) {
+	r := newRig(t)
+	p := r.phone("alice")
+	var batches []*log.Batch
+	for _, events := range [][][]byte{{p.Register()}, {p.Add(), p.Add()}, {p.Confirm()}, {p.Remove(1)}} {
+		batches = append(batches, r.log.Admit(events))
+	}
+	for _, b := range batches {
+		b.Join(t.Context())
+	}
+	for i, b := range batches {
+		for _, o := range b.Outcomes(t.Context()) {
+			if o.Err != nil || o.Refused != nil || o.Position == 0 {
+				t.Errorf("batch %d: %+v", i, o)
+			}
+		}
+	}
+	result, _ := r.look(nil, history(p))
+	r.sees(p, result.Accounts[0])
+}
+
+// fullRig is a log in which two events wait, the most that may, in an epoch
+// whose commit begins when the test says so.
+func fullRig(t *testing.T) (r *rig, commit func()) {
+	r = newRig(t)
+	r.stop()
+	r.cfg.MaxPending, r.cfg.MaxEpochEvents = 2, 2
+	r.open()
+	started, goOn := make(chan struct{}), make(chan struct{})
+	r.store.stall = func() {
+		select {
+		case started <- struct{}{}:
+		default:
+		}
+		<-goOn
+	}
+	first := r.phone("first")
+	r.log.Admit([][]byte{first.Register()}).Join(t.Context())
+	<-started // its epoch is cut, and commits
+	second := r.phone("second")
+	r.log.Admit([][]byte{second.Register(), second.Confirm()}).Join(t.Context())
+	return r, func() { close(goOn) }
+}
+
+// Who joins a full log waits for room; who submits is told to come again.
+func TestJoinWaitsForRoom(t *testing.T) {
+	r, commit := fullRig(t)
+	p := r.phone("alice")
+	events := [][]byte{p.Register()}
+	if o := r.log.Submit(t.Context(), events, answer.Want{})[0]; !errors.Is(o.Err, log.ErrBusy) {
+		t.Errorf("submitting to a full log: %+v, want ErrBusy", o)
+	}
+	for range 10 {
+		events = append(events, p.Confirm())
+	}
+	b := r.log.Admit(events)
+	joined := make(chan struct{})
+	go func() { b.Join(context.Background()); close(joined) }()
+	select {
+	case <-joined:
+		t.Error("joined a full log")
+	case <-time.After(20 * time.Millisecond):
+	}
+	commit()
+	<-joined
+	for i, o := range b.Outcomes(t.Context()) {
+		if o.Err != nil || o.Refused != nil {
+			t.Errorf("event %d: %+v", i, o)
+		}
+	}
+}
+
+// An event that finds no room in time takes those behind it along: they may
+// build on it, and would be refused for good.
+func TestJoinGivesUp(t *testing.T) {
+	r, commit := fullRig(t)
+	p, other := r.phone("alice"), r.phone("bob")
+	b := r.log.Admit([][]byte{{1, 2, 3}, p.Register(), p.Add(), {4, 5, 6}, other.Register()})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.Join(ctx)
+	commit()
+	outcomes := b.Outcomes(t.Context())
+	for _, i := range []int{0, 3} {
+		if outcomes[i].Refused == nil {
+			t.Errorf("event %d breaks its form and was not refused: %+v", i, outcomes[i])
+		}
+	}
+	for _, i := range []int{1, 2, 4} {
+		if o := outcomes[i]; !errors.Is(o.Err, log.ErrBusy) || !errors.Is(o.Err, context.Canceled) {
+			t.Errorf("event %d: %+v, want ErrBusy, canceled", i, o)
+		}
+	}
+}
