@@ -25,18 +25,18 @@ var rules = []struct {
 	why      string
 }{
 	{
-		packages: []string{"log/name", "log/event", "log/vrf", "log/commitment", "log/prefix", "log/leaf", "log/checkpoint", "log/evidence", "log/answer", "verifier", "verifier/code", "verifier/device"},
+		packages: []string{"log/name", "log/event", "log/vrf", "log/point", "log/commitment", "log/prefix", "log/leaf", "log/checkpoint", "log/evidence", "log/answer", "verifier", "verifier/code", "verifier/device"},
 		never:    []string{"net", "net/http", "log/slog", "encoding/json", "google.golang.org/protobuf/...", "connectrpc.com/...", "github.com/cockroachdb/...", "github.com/spf13/..."},
 		why:      "they run on phones and in browsers, where each of these costs megabytes or does not work",
 	},
 	{
-		packages: []string{"log/name", "log/event", "log/vrf", "log/commitment", "log/prefix", "log/leaf", "log/checkpoint", "log/evidence", "log/answer", "verifier", "verifier/code", "verifier/device"},
+		packages: []string{"log/name", "log/event", "log/vrf", "log/point", "log/commitment", "log/prefix", "log/leaf", "log/checkpoint", "log/evidence", "log/answer", "verifier", "verifier/code", "verifier/device"},
 		never:    []string{"os"},
 		direct:   true,
 		why:      "what judges bytes has no files and no environment, so that it can be tested and embedded",
 	},
 	{
-		packages: []string{"log/name", "log/event", "log/vrf", "log/commitment", "log/prefix", "log/leaf", "log/checkpoint", "log/evidence"},
+		packages: []string{"log/name", "log/event", "log/vrf", "log/point", "log/commitment", "log/prefix", "log/leaf", "log/checkpoint", "log/evidence"},
 		never:    []string{module + "log/answer", module + "log/store/...", module + "log", module + "verifier/...", module + "api/..."},
 		why:      "formats stand below everything that uses them",
 	},

@@ -9,6 +9,8 @@ import (
 	"filippo.io/edwards25519"
 	"filippo.io/edwards25519/field"
 	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/musterlog/muster/log/point"
 )
 
 // Key is a public key, u8 type || raw[32] (section 2). The zero Key means "no
@@ -110,20 +112,7 @@ func (k Key) point() (*edwards25519.Point, error) {
 	default:
 		return nil, fmt.Errorf("unknown key type %d", k[0])
 	}
-	// SetBytes takes y >= p, and x = 0 with the sign bit; RFC 8032 does not.
-	y := encoded
-	y[31] &= 0x7f
-	if _, err := canonical(y); err != nil {
-		return nil, err
-	}
-	p, err := new(edwards25519.Point).SetBytes(encoded[:])
-	if err != nil {
-		return nil, errors.New("not on the curve")
-	}
-	if x, _, _, _ := p.ExtendedCoordinates(); y != encoded && x.Equal(new(field.Element)) == 1 {
-		return nil, errors.New("not canonical")
-	}
-	return p, nil
+	return point.Decode(encoded)
 }
 
 // canonical decodes a field element: below p, top bit clear.

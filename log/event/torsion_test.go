@@ -125,7 +125,7 @@ func TestAdmitIsThePlainDefinition(t *testing.T) {
 	r := rand.NewChaCha8([32]byte{1})
 	points := 100
 	if !testing.Short() {
-		points = 2000
+		points = 1000
 	}
 	for range points {
 		p, free := randomPoint(r), 0

@@ -41,7 +41,7 @@ func (k *PrivateKey) Public() [32]byte { return k.public }
 // Evaluate is the index of alpha without a proof, at less than half the cost.
 func (k *PrivateKey) Evaluate(alpha []byte) name.Index {
 	h := encodeToCurve(&k.public, alpha)
-	gamma := new(edwards25519.Point).ScalarMult(k.x, &h)
+	gamma := new(edwards25519.Point).ScalarMult(k.x, h)
 	return index(gamma)
 }
 
@@ -50,12 +50,12 @@ func (k *PrivateKey) Evaluate(alpha []byte) name.Index {
 func (k *PrivateKey) Prove(alpha []byte) (Proof, name.Index) {
 	h := encodeToCurve(&k.public, alpha)
 	hBytes := h.Bytes()
-	gamma := new(edwards25519.Point).ScalarMult(k.x, &h)
+	gamma := new(edwards25519.Point).ScalarMult(k.x, h)
 	gammaBytes := gamma.Bytes()
 
 	nonce := k.nonce(hBytes)
 	u := new(edwards25519.Point).ScalarBaseMult(nonce)
-	v := new(edwards25519.Point).ScalarMult(nonce, &h)
+	v := new(edwards25519.Point).ScalarMult(nonce, h)
 	c := hashPoints(k.public[:], hBytes, gammaBytes, u.Bytes(), v.Bytes())
 	s := edwards25519.NewScalar().MultiplyAdd(c.scalar(), k.x, nonce) // s = k + c*x mod L
 

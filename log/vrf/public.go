@@ -7,6 +7,7 @@ import (
 	"filippo.io/edwards25519"
 
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/point"
 )
 
 // PublicKey checks proofs. It is the vrf_public_key of the GENESIS leaf, so
@@ -20,15 +21,15 @@ type PublicKey struct {
 // It refuses second encodings and points of small order: under such a key the
 // log could prove two indexes for one input.
 func ParsePublicKey(b [32]byte) (*PublicKey, error) {
-	var y, cleared edwards25519.Point
-	if err := decodePoint(&y, b[:]); err != nil {
+	y, err := point.Decode(b)
+	if err != nil {
 		return nil, fmt.Errorf("VRF public key: %w", err)
 	}
-	if isIdentity(cleared.MultByCofactor(&y)) {
+	if isIdentity(new(edwards25519.Point).MultByCofactor(y)) {
 		return nil, errors.New("VRF public key: point of small order")
 	}
 	k := &PublicKey{encoded: b}
-	k.minusY.Negate(&y)
+	k.minusY.Negate(y)
 	return k, nil
 }
 
@@ -38,8 +39,8 @@ func ParsePublicKey(b [32]byte) (*PublicKey, error) {
 //	U = s*B - c*Y,  V = s*H - c*Gamma,  and c must be the challenge of them
 func (k *PublicKey) Verify(alpha []byte, p *Proof) (name.Index, error) {
 	gammaBytes, cBytes, sBytes := p.parts()
-	var gamma edwards25519.Point
-	if err := decodePoint(&gamma, gammaBytes); err != nil {
+	gamma, err := point.Decode([32]byte(gammaBytes))
+	if err != nil {
 		return name.Index{}, fmt.Errorf("VRF proof: Gamma: %w", err)
 	}
 	c := challenge(cBytes)
@@ -49,14 +50,14 @@ func (k *PublicKey) Verify(alpha []byte, p *Proof) (name.Index, error) {
 	}
 
 	h := encodeToCurve(&k.encoded, alpha)
-	minusGamma := new(edwards25519.Point).Negate(&gamma)
+	minusGamma := new(edwards25519.Point).Negate(gamma)
 	cScalar := c.scalar()
 	u := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(cScalar, &k.minusY, s)
 	v := new(edwards25519.Point).VarTimeMultiScalarMult(
-		[]*edwards25519.Scalar{s, cScalar}, []*edwards25519.Point{&h, minusGamma})
+		[]*edwards25519.Scalar{s, cScalar}, []*edwards25519.Point{h, minusGamma})
 
 	if hashPoints(k.encoded[:], h.Bytes(), gammaBytes, u.Bytes(), v.Bytes()) != c {
 		return name.Index{}, errors.New("VRF proof: does not fit the key and the input")
 	}
-	return index(&gamma), nil
+	return index(gamma), nil
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"filippo.io/edwards25519"
+
+	"github.com/musterlog/muster/log/point"
 )
 
 // example is one of RFC 9381 appendix B.3, Examples 16 to 18; fields in hex.
@@ -67,7 +69,7 @@ func TestRFC9381(t *testing.T) {
 		}
 		want("nonce", k.nonce(h.Bytes()).Bytes(), hex.EncodeToString(nonce.Bytes()))
 		want("U", new(edwards25519.Point).ScalarBaseMult(nonce).Bytes(), ex.U)
-		want("V", new(edwards25519.Point).ScalarMult(nonce, &h).Bytes(), ex.V)
+		want("V", new(edwards25519.Point).ScalarMult(nonce, h).Bytes(), ex.V)
 
 		proof, proved := k.Prove(alpha)
 		want("pi", proof[:], ex.Pi)
@@ -75,11 +77,11 @@ func TestRFC9381(t *testing.T) {
 		got := hashPoints(k.public[:], unhex(t, ex.H), gamma, unhex(t, ex.U), unhex(t, ex.V))
 		want("challenge", got[:], hex.EncodeToString(c))
 
-		var g edwards25519.Point
-		if err := decodePoint(&g, gamma); err != nil {
+		g, err := point.Decode([32]byte(gamma))
+		if err != nil {
 			t.Fatal(err)
 		}
-		beta := output(&g)
+		beta := output(g)
 		want("beta", beta[:], ex.Beta)
 		want("index of Prove", proved[:], ex.Beta[:64])
 		evaluated := k.Evaluate(alpha)

@@ -13,15 +13,13 @@
 package vrf
 
 import (
-	"bytes"
 	"crypto/sha512"
-	"errors"
 	"fmt"
 
 	"filippo.io/edwards25519"
-	"filippo.io/edwards25519/field"
 
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/point"
 )
 
 // Proof is Gamma[32] || c[16] || s[32] (RFC 9381 section 5.5).
@@ -47,7 +45,7 @@ func (p *Proof) parts() (gamma, c, s []byte) { return p[:32], p[32:48], p[48:] }
 //	H = 8 * point(first 32 bytes of SHA-512(03 || 01 || Y || alpha || u8 ctr || 00))
 //
 // The number of tries, so the time, tells a little about alpha: never about x.
-func encodeToCurve(public *[32]byte, alpha []byte) edwards25519.Point {
+func encodeToCurve(public *[32]byte, alpha []byte) *edwards25519.Point {
 	b := make([]byte, 0, 128) // alpha of the protocol is 38 bytes: stays on the stack
 	b = append(b, suite, domainEncode)
 	b = append(b, public[:]...)
@@ -56,11 +54,11 @@ func encodeToCurve(public *[32]byte, alpha []byte) edwards25519.Point {
 	for ctr := range 256 {
 		b[len(b)-2] = byte(ctr)
 		hash := sha512.Sum512(b)
-		var h edwards25519.Point
-		if decodePoint(&h, hash[:32]) != nil {
+		h, err := point.Decode([32]byte(hash[:32]))
+		if err != nil {
 			continue
 		}
-		if h.MultByCofactor(&h); !isIdentity(&h) {
+		if h.MultByCofactor(h); !isIdentity(h) {
 			return h
 		}
 	}
@@ -119,36 +117,11 @@ func index(gamma *edwards25519.Point) name.Index {
 // nothing by itself: it is for proofs that this process made and kept.
 func (p *Proof) Index() (name.Index, error) {
 	gammaBytes, _, _ := p.parts()
-	var gamma edwards25519.Point
-	if err := decodePoint(&gamma, gammaBytes); err != nil {
+	gamma, err := point.Decode([32]byte(gammaBytes))
+	if err != nil {
 		return name.Index{}, fmt.Errorf("VRF proof: Gamma: %w", err)
 	}
-	return index(&gamma), nil
-}
-
-var errPoint = errors.New("not the encoding of a point")
-
-// decodePoint sets p to what b encodes, by RFC 8032 section 5.1.3 to the letter.
-// The library alone also takes y >= p, and x = 0 with the sign bit set, which
-// would give some points a second encoding and a proof a second form.
-func decodePoint(p *edwards25519.Point, b []byte) error {
-	y, err := new(field.Element).SetBytes(b) // ignores the sign bit and reduces
-	if err != nil {
-		return errPoint
-	}
-	canonical := [32]byte(y.Bytes())
-	canonical[31] |= b[31] & 0x80
-	if !bytes.Equal(canonical[:], b) {
-		return errPoint
-	}
-	one := new(field.Element).One()
-	if b[31]&0x80 != 0 && y.Square(y).Equal(one) == 1 { // x = 0 exactly where y = 1 or y = -1
-		return errPoint
-	}
-	if _, err := p.SetBytes(b); err != nil {
-		return errPoint
-	}
-	return nil
+	return index(gamma), nil
 }
 
 func isIdentity(p *edwards25519.Point) bool {

@@ -133,9 +133,9 @@ func TestRefusedKeys(t *testing.T) {
 		{"order 2", p(0xec, 0xff, 0x7f), "small order"},
 		{"order 4", p(0, 0, 0), "small order"},
 		{"order 4, negative", p(0, 0, 0x80), "small order"},
-		{"y = p+3, a point of large order at y = 3", p(0xf0, 0xff, 0x7f), "not the encoding"},
-		{"x = 0 with the sign", p(1, 0, 0x80), "not the encoding"},
-		{"off the curve", p(2, 0, 0), "not the encoding"},
+		{"y = p+3, a point of large order at y = 3", p(0xf0, 0xff, 0x7f), "not canonical"},
+		{"x = 0 with the sign", p(1, 0, 0x80), "not canonical"},
+		{"off the curve", p(2, 0, 0), "not on the curve"},
 	} {
 		if _, err := vrf.ParsePublicKey(c.key); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
