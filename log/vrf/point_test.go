@@ -38,13 +38,14 @@ func TestTorsionGivesNoSecondIndex(t *testing.T) {
 
 	accepted, refused := 0, 0
 	for i := range byte(64) {
-		nonce := k.nonce([]byte{i})
+		nonce := k.nonce([32]byte{i})
 		u := new(edwards25519.Point).ScalarBaseMult(nonce)
 		v := new(edwards25519.Point).ScalarMult(nonce, h)
-		c := hashPoints(k.public[:], h.Bytes(), gamma.Bytes(), u.Bytes(), v.Bytes())
+		p := point.Encode(h, gamma, u, v)
+		c := hashPoints(k.public, p[0], p[1], p[2], p[3])
 		s := edwards25519.NewScalar().MultiplyAdd(c.scalar(), k.x, nonce)
-		p := Proof(append(append(gamma.Bytes(), c[:]...), s.Bytes()...))
-		got, err := public.Verify(alpha, &p)
+		proof := Proof(append(append(gamma.Bytes(), c[:]...), s.Bytes()...))
+		got, err := public.Verify(alpha, &proof)
 		switch {
 		case err != nil:
 			refused++

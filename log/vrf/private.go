@@ -7,6 +7,7 @@ import (
 	"filippo.io/edwards25519"
 
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/point"
 )
 
 // PrivateKey maps inputs to indexes. Whoever learns it can find accounts in
@@ -40,41 +41,55 @@ func (k *PrivateKey) Public() [32]byte { return k.public }
 
 // Evaluate is the index of alpha without a proof, at less than half the cost.
 func (k *PrivateKey) Evaluate(alpha []byte) name.Index {
-	h := encodeToCurve(&k.public, alpha)
-	gamma := new(edwards25519.Point).ScalarMult(k.x, h)
-	return index(gamma)
+	return k.EvaluateAll([][]byte{alpha})[0]
+}
+
+// EvaluateAll is Evaluate of each alpha. It saves an inversion for all but the
+// first, a fifteenth of the work.
+func (k *PrivateKey) EvaluateAll(alphas [][]byte) []name.Index {
+	cleared := make([]*edwards25519.Point, len(alphas))
+	for i, alpha := range alphas {
+		h := encodeToCurve(&k.public, alpha)
+		cleared[i] = clearCofactor(h.ScalarMult(k.x, h))
+	}
+	indexes := make([]name.Index, len(alphas))
+	for i, c := range point.Encode(cleared...) {
+		indexes[i] = index(c)
+	}
+	return indexes
 }
 
 // Prove is the index of alpha and the proof of it (RFC 9381 section 5.1). It
 // is deterministic: one alpha has one proof, which can be kept for ever.
 func (k *PrivateKey) Prove(alpha []byte) (Proof, name.Index) {
 	h := encodeToCurve(&k.public, alpha)
-	hBytes := h.Bytes()
 	gamma := new(edwards25519.Point).ScalarMult(k.x, h)
-	gammaBytes := gamma.Bytes()
+	first := point.Encode(h, gamma, clearCofactor(gamma))
+	hBytes, gammaBytes, cleared := first[0], first[1], first[2]
 
 	nonce := k.nonce(hBytes)
 	u := new(edwards25519.Point).ScalarBaseMult(nonce)
 	v := new(edwards25519.Point).ScalarMult(nonce, h)
-	c := hashPoints(k.public[:], hBytes, gammaBytes, u.Bytes(), v.Bytes())
+	uv := point.Encode(u, v)
+	c := hashPoints(k.public, hBytes, gammaBytes, uv[0], uv[1])
 	s := edwards25519.NewScalar().MultiplyAdd(c.scalar(), k.x, nonce) // s = k + c*x mod L
 
 	var p Proof
 	pGamma, pC, pS := p.parts()
-	copy(pGamma, gammaBytes)
+	copy(pGamma, gammaBytes[:])
 	copy(pC, c[:])
 	copy(pS, s.Bytes())
-	return p, index(gamma)
+	return p, index(cleared)
 }
 
 // nonce is RFC 9381 section 5.4.2.2: two proofs that shared a nonce but not a
 // challenge would give x away, so it is drawn from H and a secret, never at random.
 //
 //	k = SHA-512(second half of SHA-512(seed) || H) mod L
-func (k *PrivateKey) nonce(h []byte) *edwards25519.Scalar {
+func (k *PrivateKey) nonce(h [32]byte) *edwards25519.Scalar {
 	b := make([]byte, 0, 64)
 	b = append(b, k.prefix[:]...)
-	b = append(b, h...)
+	b = append(b, h[:]...)
 	hash := sha512.Sum512(b)
 	s, err := edwards25519.NewScalar().SetUniformBytes(hash[:])
 	if err != nil {

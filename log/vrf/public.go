@@ -56,8 +56,9 @@ func (k *PublicKey) Verify(alpha []byte, p *Proof) (name.Index, error) {
 	v := new(edwards25519.Point).VarTimeMultiScalarMult(
 		[]*edwards25519.Scalar{s, cScalar}, []*edwards25519.Point{h, minusGamma})
 
-	if hashPoints(k.encoded[:], h.Bytes(), gammaBytes, u.Bytes(), v.Bytes()) != c {
+	encoded := point.Encode(h, u, v, clearCofactor(gamma))
+	if hashPoints(k.encoded, encoded[0], [32]byte(gammaBytes), encoded[1], encoded[2]) != c {
 		return name.Index{}, errors.New("VRF proof: does not fit the key and the input")
 	}
-	return index(gamma), nil
+	return index(encoded[3]), nil
 }

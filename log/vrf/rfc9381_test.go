@@ -67,21 +67,21 @@ func TestRFC9381(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want("nonce", k.nonce(h.Bytes()).Bytes(), hex.EncodeToString(nonce.Bytes()))
+		want("nonce", k.nonce([32]byte(h.Bytes())).Bytes(), hex.EncodeToString(nonce.Bytes()))
 		want("U", new(edwards25519.Point).ScalarBaseMult(nonce).Bytes(), ex.U)
 		want("V", new(edwards25519.Point).ScalarMult(nonce, h).Bytes(), ex.V)
 
 		proof, proved := k.Prove(alpha)
 		want("pi", proof[:], ex.Pi)
 		gamma, c, _ := proof.parts()
-		got := hashPoints(k.public[:], unhex(t, ex.H), gamma, unhex(t, ex.U), unhex(t, ex.V))
+		got := hashPoints(k.public, bytes32(t, ex.H), [32]byte(gamma), bytes32(t, ex.U), bytes32(t, ex.V))
 		want("challenge", got[:], hex.EncodeToString(c))
 
 		g, err := point.Decode([32]byte(gamma))
 		if err != nil {
 			t.Fatal(err)
 		}
-		beta := output(g)
+		beta := output([32]byte(clearCofactor(g).Bytes()))
 		want("beta", beta[:], ex.Beta)
 		want("index of Prove", proved[:], ex.Beta[:64])
 		evaluated := k.Evaluate(alpha)
@@ -109,3 +109,5 @@ func TestSecondTry(t *testing.T) {
 		t.Errorf("H = %x, want %s", h.Bytes(), ex.H)
 	}
 }
+
+func bytes32(t *testing.T, s string) [32]byte { return [32]byte(unhex(t, s)) }

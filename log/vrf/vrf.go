@@ -68,14 +68,12 @@ func encodeToCurve(public *[32]byte, alpha []byte) *edwards25519.Point {
 // hashPoints is RFC 9381 section 5.4.3, the challenge:
 //
 //	c = first 16 bytes of SHA-512(03 || 02 || Y || H || Gamma || U || V || 00)
-func hashPoints(y, h, gamma, u, v []byte) challenge {
+func hashPoints(points ...[32]byte) challenge {
 	b := make([]byte, 0, 2+5*32+1)
 	b = append(b, suite, domainChallenge)
-	b = append(b, y...)
-	b = append(b, h...)
-	b = append(b, gamma...)
-	b = append(b, u...)
-	b = append(b, v...)
+	for _, p := range points {
+		b = append(b, p[:]...)
+	}
 	b = append(b, 0)
 	hash := sha512.Sum512(b)
 	return challenge(hash[:16])
@@ -91,25 +89,26 @@ func (c challenge) scalar() *edwards25519.Scalar {
 	return s
 }
 
-// output is RFC 9381 section 5.2, proof_to_hash:
+// clearCofactor is 8*Gamma. The factor takes a small-order part out of Gamma, which its
+// prover could otherwise vary to get two outputs for one input.
+func clearCofactor(gamma *edwards25519.Point) *edwards25519.Point {
+	return new(edwards25519.Point).MultByCofactor(gamma)
+}
+
+// output is RFC 9381 section 5.2, proof_to_hash, of clearCofactor(Gamma) encoded:
 //
 //	beta = SHA-512(03 || 03 || 8*Gamma || 00)
-//
-// The factor 8 takes a small-order part out of Gamma, which its prover could
-// otherwise vary to get two outputs for one input.
-func output(gamma *edwards25519.Point) [64]byte {
-	var cleared edwards25519.Point
-	cleared.MultByCofactor(gamma)
+func output(cleared [32]byte) [64]byte {
 	b := make([]byte, 0, 2+32+1)
 	b = append(b, suite, domainOutput)
-	b = append(b, cleared.Bytes()...)
+	b = append(b, cleared[:]...)
 	b = append(b, 0)
 	return sha512.Sum512(b)
 }
 
 // index is the first 32 bytes of the output (protocol section 4).
-func index(gamma *edwards25519.Point) name.Index {
-	beta := output(gamma)
+func index(cleared [32]byte) name.Index {
+	beta := output(cleared)
 	return name.Index(beta[:32])
 }
 
@@ -121,7 +120,7 @@ func (p *Proof) Index() (name.Index, error) {
 	if err != nil {
 		return name.Index{}, fmt.Errorf("VRF proof: Gamma: %w", err)
 	}
-	return index(gamma), nil
+	return index(point.Encode(clearCofactor(gamma))[0]), nil
 }
 
 func isIdentity(p *edwards25519.Point) bool {

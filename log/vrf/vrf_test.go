@@ -50,6 +50,23 @@ func TestProveVerify(t *testing.T) {
 	}
 }
 
+// Many inputs at once have the index that each has in its proof, in order.
+func TestEvaluateAll(t *testing.T) {
+	private, _ := newKeys(t, 1)
+	if got := private.EvaluateAll(nil); len(got) != 0 {
+		t.Errorf("no inputs have %d indexes", len(got))
+	}
+	var alphas [][]byte
+	var want []name.Index
+	for seq := range uint32(20) {
+		_, index := private.Prove(alphaOf(seq % 7)) // some of them twice
+		alphas, want = append(alphas, alphaOf(seq%7)), append(want, index)
+		if got := private.EvaluateAll(alphas); !slices.Equal(got, want) {
+			t.Fatalf("%d inputs: %v, want %v", len(alphas), got, want)
+		}
+	}
+}
+
 func TestEveryBitOfAProofCounts(t *testing.T) {
 	private, public := newKeys(t, 2)
 	alpha := alphaOf(3)
@@ -239,13 +256,30 @@ func FuzzVerifyAny(f *testing.F) {
 	})
 }
 
+// benchAlphas are some inputs: the tries that an input needs differ, 2 on average.
+func benchAlphas() (alphas [][]byte) {
+	for seq := range uint32(64) {
+		alphas = append(alphas, alphaOf(seq))
+	}
+	return alphas
+}
+
 func BenchmarkEvaluate(b *testing.B) {
 	private, _ := newKeys(b, 1)
-	alpha := alphaOf(0)
+	alphas := benchAlphas()
 	b.ReportAllocs()
-	for b.Loop() {
-		private.Evaluate(alpha)
+	for i := 0; b.Loop(); i++ {
+		private.Evaluate(alphas[i%len(alphas)])
 	}
+}
+
+func BenchmarkEvaluateAll(b *testing.B) {
+	private, _ := newKeys(b, 1)
+	alphas := benchAlphas()
+	for b.Loop() {
+		private.EvaluateAll(alphas)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(alphas)), "ns/input")
 }
 
 func BenchmarkProve(b *testing.B) {
