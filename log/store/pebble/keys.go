@@ -3,6 +3,7 @@ package pebble
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/musterlog/muster/log/name"
 )
@@ -11,33 +12,40 @@ import (
 // integers big-endian, so that byte order is the order of the rows.
 //
 //	key                             value
-//	l | u64 position                the leaf's bytes
-//	e | u64 position                the event of the EVENT leaf there (rows.go)
+//	L | u64 position | 0            the leaf's bytes
+//	L | u64 position | 1            the event of the EVENT leaf there (rows.go)
+//	L | u64 position | 2 + level    full hash tile whose last leaf is there: 256
+//	                                hashes of 32 bytes, and the roots of each 16
 //	a | account[32] | u32 seq       u64 position of its EVENT leaf
 //	h | account[32]                 the account's newest state (rows.go)
 //	x | index[32]                   prefix leaf: hash[32] | u64 position
-//	t | u8 level | u64 n            full hash tile: 256 hashes of 32 bytes, and the roots of each 16
 //	p | account[32] | u32 seq       VRF proof[80] | index[32]
 //	c | u64 size                    published checkpoint of that size: the signed note
 //	r | u64 number                  reserved event (rows.go), numbered as they came
 //	s                               state: u64 size | epochs | keys | time_ms | first
 //	v                               the text of layout, written when the store is created
 //
-// l and e, most of the bytes, only ever grow at the end: their tables do not
-// overlap older ones, so compaction moves them instead of writing them again.
-// a, h and x lie at random places; they are kept small for that reason.
+// L, most of the bytes, grows at its end alone. It is one table, and it
+// comes before those that change at random places, because compaction writes anew
+// all that lies between the first and the last key it touches: between the end
+// of the log and any other table nothing old of the log lies.
 const (
-	tableLeaf     = 'l'
-	tableEvent    = 'e'
+	tableLog      = 'L'
 	tablePosition = 'a'
 	tableAccount  = 'h'
 	tablePrefix   = 'x'
-	tableTile     = 't'
 	tableProof    = 'p'
 	tableNote     = 'c'
 	tableReserved = 'r'
 	tableState    = 's'
 	tableLayout   = 'v'
+)
+
+// What stands at a position of the log, by the last byte of its key.
+const (
+	kindLeaf  = 0
+	kindEvent = 1
+	kindTile  = 2 // at level 0; each level above has the next
 )
 
 // layout changes with the meaning of any row, so that a program that does not
@@ -57,10 +65,11 @@ func (k key) String() string {
 	return fmt.Sprintf("row %c/%x", k[0], []byte(k[1:])) // of a key, %x would call String again
 }
 
-func leafKey(position uint64) key  { return numbered(tableLeaf, position) }
-func eventKey(position uint64) key { return numbered(tableEvent, position) }
-func noteKey(size uint64) key      { return numbered(tableNote, size) }
-func reservedKey(n uint64) key     { return numbered(tableReserved, n) }
+func leafKey(position uint64) key  { return append(numbered(tableLog, position), kindLeaf) }
+func eventKey(position uint64) key { return append(numbered(tableLog, position), kindEvent) }
+
+func noteKey(size uint64) key  { return numbered(tableNote, size) }
+func reservedKey(n uint64) key { return numbered(tableReserved, n) }
 
 func positionKey(a name.AccountID, seq uint32) key { return versioned(tablePosition, a, seq) }
 func proofKey(a name.AccountID, seq uint32) key    { return versioned(tableProof, a, seq) }
@@ -68,12 +77,20 @@ func proofKey(a name.AccountID, seq uint32) key    { return versioned(tableProof
 func accountKey(a name.AccountID) key { return append(key{tableAccount}, a[:]...) }
 func prefixKey(i name.Index) key      { return append(key{tablePrefix}, i[:]...) }
 
-func tileKey(level uint8, n uint64) key {
-	return binary.BigEndian.AppendUint64(key{tableTile, level}, n)
+// tileKey is nil for a tile that no log can fill.
+func tileKey(level int, n uint64) key {
+	if level < 0 || level > maxTileLevel {
+		return nil
+	}
+	width := uint64(1) << (8 * (level + 1)) // leaves below a tile
+	if n >= math.MaxUint64/width {
+		return nil
+	}
+	return append(numbered(tableLog, (n+1)*width-1), kindTile+byte(level))
 }
 
 func numbered(table byte, n uint64) key {
-	return binary.BigEndian.AppendUint64(append(make(key, 0, 9), table), n)
+	return binary.BigEndian.AppendUint64(append(make(key, 0, 10), table), n)
 }
 
 func versioned(table byte, a name.AccountID, seq uint32) key {
@@ -88,6 +105,14 @@ func (k key) number() (uint64, error) {
 		return 0, fmt.Errorf("%v: key of %d bytes, want 9", k, len(k))
 	}
 	return binary.BigEndian.Uint64(k[1:]), nil
+}
+
+// place is the position and kind of a key of the log.
+func (k key) place() (position uint64, kind byte, err error) {
+	if len(k) != 10 {
+		return 0, 0, fmt.Errorf("%v: key of %d bytes, want 10", k, len(k))
+	}
+	return binary.BigEndian.Uint64(k[1:]), k[9], nil
 }
 
 // after is the smallest key above the whole table.

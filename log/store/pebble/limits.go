@@ -6,10 +6,10 @@ const (
 	// some million events; performance was measured with it.
 	defaultCacheBytes = 256 << 20
 
-	// defaultMemTableBytes takes several epochs of 10,000 events before one
-	// flush. Larger saves few writes and makes the replay after a crash, and
-	// the memory that two of them take, longer.
-	defaultMemTableBytes = 64 << 20
+	// defaultMemTableBytes takes some 150,000 events before one flush: 64 MiB
+	// write half as much again to the disk. Larger makes the replay after a
+	// crash, and the memory that two of them take, longer.
+	defaultMemTableBytes = 128 << 20
 
 	// maxMemTableBytes: Pebble refuses tables of 4 GiB; a quarter of that is
 	// already minutes of replay.
@@ -19,11 +19,16 @@ const (
 	// absent key reads a block in vain.
 	filterBits = 10
 
+	// blockBytes is what compression sees at once, and what a read of one row
+	// unpacks: events of 4 KiB take a tenth more of the disk.
+	blockBytes = 16 << 10
+
 	// tileBytes is a full tile: 256 hashes of 32 bytes, and 16 that join them.
 	tileBytes = (256 + 16) * 32
 
-	// maxTileLevel: C2SP tlog-tiles paths have levels 0 to 63.
-	maxTileLevel = 63
+	// maxTileLevel: a full tile at the next level would have more leaves below
+	// it than positions have numbers.
+	maxTileLevel = 6
 
 	// maxLive is the protocol's limit of companions (section 3). Their count is
 	// one byte in a row.

@@ -23,8 +23,16 @@ func options(cfg *Config) *pebbledb.Options {
 		CacheSize:    cfg.CacheBytes,
 		MemTableSize: uint64(cfg.MemTableBytes),
 	}
+	// No file holds rows of two tables. So the files of L, which overlaps
+	// nothing that came before, are moved from level to level as they are.
+	o.Experimental.SpanPolicyFunc = func(start []byte) (pebbledb.SpanPolicy, []byte, error) {
+		return pebbledb.SpanPolicy{}, after(start[0]), nil
+	}
+	// Fast on the way down, dense where rows stay.
+	o.ApplyCompressionSettings(func() pebbledb.DBCompressionSettings { return pebbledb.DBCompressionBalanced })
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
+		o.Levels[i].BlockSize = blockBytes
 	}
 	return o
 }

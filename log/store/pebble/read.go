@@ -126,10 +126,10 @@ func (s *Store) Events(from, to uint64) iter.Seq2[*store.Event, error] {
 			return
 		}
 		stopped := false
-		err := s.scan(eventKey(from), eventKey(to), func(k key, value []byte) (bool, error) {
-			position, err := k.number()
-			if err != nil {
-				return false, err
+		err := s.scan(leafKey(from), leafKey(to), func(k key, value []byte) (bool, error) {
+			position, kind, err := k.place()
+			if err != nil || kind != kindEvent {
+				return true, err
 			}
 			e, err := decodeEvent(position, value)
 			if err != nil {
@@ -152,9 +152,12 @@ func (s *Store) Leaves(from, to uint64) iter.Seq2[[]byte, error] {
 		}
 		next, stopped := from, false
 		err := s.scan(leafKey(from), leafKey(to), func(k key, value []byte) (bool, error) {
-			position, err := k.number()
-			if err != nil || position != next {
-				return false, err // a gap is told below
+			position, kind, err := k.place()
+			if err != nil || kind != kindLeaf {
+				return true, err
+			}
+			if position != next {
+				return false, nil // a gap, told below
 			}
 			if len(value) == 0 {
 				return false, wrongLength("leaf", value, 1)
@@ -175,10 +178,11 @@ func (s *Store) Leaves(from, to uint64) iter.Seq2[[]byte, error] {
 
 // Tile is a full hash tile.
 func (s *Store) Tile(level int, n uint64) (data []byte, err error) {
-	if level < 0 || level > maxTileLevel {
+	k := tileKey(level, n)
+	if k == nil {
 		return nil, store.ErrNotFound
 	}
-	err = s.read(tileKey(uint8(level), n), func(value []byte) error {
+	err = s.read(k, func(value []byte) error {
 		if len(value) != tileBytes {
 			return wrongLength("tile", value, tileBytes)
 		}

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -116,11 +117,29 @@ func TestPrefixBounds(t *testing.T) {
 	}
 }
 
+// A tile stands behind its last leaf, so that all of the log grows at one end.
+func TestTileKey(t *testing.T) {
+	for _, c := range []struct {
+		level int
+		n     uint64
+		want  key
+	}{
+		{0, 0, key("L\x00\x00\x00\x00\x00\x00\x00\xff\x02")},
+		{1, 1, key("L\x00\x00\x00\x00\x00\x01\xff\xff\x03")},
+		{6, 254, key("L\xfe\xff\xff\xff\xff\xff\xff\xff\x08")},
+		{6, 255, nil}, {0, math.MaxUint64, nil}, {7, 0, nil}, {-1, 0, nil},
+	} {
+		if got := tileKey(c.level, c.n); !bytes.Equal(got, c.want) {
+			t.Errorf("level %d, tile %d: %v, want %v", c.level, c.n, got, c.want)
+		}
+	}
+}
+
 func TestKeyString(t *testing.T) {
 	for want, k := range map[string]key{
 		"row s":                    {tableState},
-		"row e/0000000000000102":   eventKey(0x102),
-		"row t/030000000000000009": tileKey(3, 9),
+		"row L/000000000000010201": eventKey(0x102),
+		"row L/00000009ffffffff05": tileKey(3, 9),
 		"row with an empty key":    {},
 	} {
 		if k.String() != want {

@@ -1,14 +1,17 @@
 package pebble
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
 
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
 	"github.com/musterlog/muster/log/store"
 	"github.com/musterlog/muster/log/vrf"
 )
@@ -52,26 +55,34 @@ func (w *writer) fill(b *store.Batch) error {
 			return err
 		}
 	}
-	for i := range b.Prefix {
-		if err := w.put(prefixKey(b.Prefix[i].Index), encodePrefix(&b.Prefix[i])); err != nil {
+	// Rows of random keys go in by rising keys: the memtable then finds the place
+	// of each near the one before.
+	for _, e := range rising(b.Events, func(e *store.Event) []byte { return e.Account[:] }) {
+		if err := w.put(positionKey(e.Account, e.Seq), binary.BigEndian.AppendUint64(nil, e.Position)); err != nil {
 			return err
 		}
 	}
-	for _, a := range b.Accounts {
-		value, err := encodeAccount(a)
-		if err != nil {
-			return fmt.Errorf("account %v: %w", a.ID, err)
+	for _, l := range rising(b.Prefix, func(l *prefix.Leaf) []byte { return l.Index[:] }) {
+		if err := w.put(prefixKey(l.Index), encodePrefix(l)); err != nil {
+			return err
 		}
-		if err := w.put(accountKey(a.ID), value); err != nil {
+	}
+	for _, a := range rising(b.Accounts, func(a **store.Account) []byte { return (*a).ID[:] }) {
+		value, err := encodeAccount(*a)
+		if err != nil {
+			return fmt.Errorf("account %v: %w", (*a).ID, err)
+		}
+		if err := w.put(accountKey((*a).ID), value); err != nil {
 			return err
 		}
 	}
 	for i := range b.Tiles {
 		t := &b.Tiles[i]
-		if t.Level < 0 || t.Level > maxTileLevel || len(t.Data) != tileBytes {
-			return fmt.Errorf("tile of %d bytes at level %d, want %d bytes at 0 to %d", len(t.Data), t.Level, tileBytes, maxTileLevel)
+		k := tileKey(t.Level, t.N)
+		if k == nil || len(t.Data) != tileBytes {
+			return fmt.Errorf("tile %d of %d bytes at level %d, want %d bytes at 0 to %d", t.N, len(t.Data), t.Level, tileBytes, maxTileLevel)
 		}
-		if err := w.put(tileKey(uint8(t.Level), t.N), t.Data); err != nil {
+		if err := w.put(k, t.Data); err != nil {
 			return err
 		}
 	}
@@ -107,10 +118,17 @@ func (w *writer) event(b *store.Batch, e *store.Event) error {
 	if err != nil {
 		return fmt.Errorf("event at position %d: %w", e.Position, err)
 	}
-	if err := w.put(eventKey(e.Position), value); err != nil {
-		return err
+	return w.put(eventKey(e.Position), value)
+}
+
+// rising orders rows by their keys, and leaves the batch as it is.
+func rising[Row any](rows []Row, key func(*Row) []byte) []*Row {
+	all := make([]*Row, len(rows))
+	for i := range rows {
+		all[i] = &rows[i]
 	}
-	return w.put(positionKey(e.Account, e.Seq), binary.BigEndian.AppendUint64(nil, e.Position))
+	slices.SortStableFunc(all, func(a, b *Row) int { return bytes.Compare(key(a), key(b)) })
+	return all
 }
 
 // erase writes the account's rows before a seq anew, without their content:
