@@ -12,8 +12,7 @@ const (
 	// so they are refused; random indexes never come near.
 	maxDepth = 255
 
-	// maxBucket is how many leaves an end of the tree holds before it splits.
-	// A smaller bucket costs memory (see node), a larger one costs a longer
-	// scan and more hashes in every update and proof that ends there.
+	// maxBucket is how many leaves an end of the tree holds if Memory does not
+	// say: the least memory that makes an update read no more than a few rows.
 	maxBucket = 32
 )

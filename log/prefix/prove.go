@@ -70,19 +70,20 @@ func (p *prover) node(n *node, depth int, ask []asked) error {
 		}
 		return p.node(&n.kids[1], depth+1, ask[cut:])
 	}
-	p.stored = p.stored[:0]
-	if n.count > 0 {
+	stored := n.held.all()
+	if n.held == nil && n.count > 0 {
 		var err error
 		if p.stored, err = p.tree.scan(p.stored, p.leaves, &ask[0].index, depth); err != nil {
 			return err
 		}
+		stored = p.stored
 	}
-	hash, err := p.bucket(p.stored, depth, ask)
+	hash, err := p.bucket(stored, depth, ask)
 	if err != nil {
 		return err
 	}
-	if hash != n.hash || len(p.stored) != int(n.count) {
-		return errBucket(n, &ask[0].index, depth, len(p.stored))
+	if hash != n.hash || len(stored) != int(n.count) {
+		return errBucket(n, &ask[0].index, depth, len(stored))
 	}
 	return nil
 }
@@ -90,7 +91,7 @@ func (p *prover) node(n *node, depth int, ask []asked) error {
 // bucket does the same below a bucket, and hashes what it walks over.
 func (p *prover) bucket(leaves []Leaf, depth int, ask []asked) (Hash, error) {
 	if len(ask) == 0 {
-		h := p.subtree(leaves, depth, p.tree.limit).now.hash
+		h := p.subtree(leaves, depth)
 		p.element(h)
 		return h, nil
 	}
@@ -109,7 +110,7 @@ func (p *prover) bucket(leaves []Leaf, depth int, ask []asked) (Hash, error) {
 		return Hash{}, err
 	}
 	right, err := p.bucket(leaves[cut:], depth+1, ask[cutAsk:])
-	return p.join(left, right), err
+	return p.hash(left, right), err
 }
 
 // leaf answers all that is asked where l is the only leaf.

@@ -52,12 +52,12 @@ func (s *sortedStore) all() iter.Seq2[prefix.Leaf, error] {
 }
 
 // bucket names the bucket, by its first leaf, that an index falls into: the
-// shortest prefix of the index that at most 32 leaves share. −1: none.
-func (s *sortedStore) bucket(i name.Index) int {
+// shortest prefix of the index that at most so many leaves share. −1: none.
+func (s *sortedStore) bucket(most int, i name.Index) int {
 	for depth := 0; ; depth++ {
 		if from, to := s.between(i, depth); to == from {
 			return -1
-		} else if to-from <= 32 {
+		} else if to-from <= most {
 			return from
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sort"
+	"slices"
 
 	"github.com/musterlog/muster/log/name"
 )
@@ -39,14 +39,34 @@ var ErrStore = errors.New("store lost or changed leaves")
 // version that shares all untouched nodes, and readers of an old one are never
 // disturbed. It may be used by many goroutines at once. The zero Tree is empty.
 type Tree struct {
-	root  node
-	count uint64
-	limit uint64 // leaves at this position of the log or later are not in the tree
-	most  int    // leaves in a bucket; 0: maxBucket
+	root   node
+	count  uint64
+	limit  uint64 // leaves at this position of the log or later are not in the tree
+	memory Memory
+	held   int // leaves that are in memory
+}
+
+// Memory says what a tree takes. Root and proofs do not depend on it.
+type Memory struct {
+	// Bucket is how many leaves an end of the tree holds before it splits, 1 to
+	// 255; 0 means 32. A smaller bucket takes fewer hashes and less reading for an
+	// update and a proof, and more memory:
+	//
+	//	bucket  bytes a leaf
+	//	    32     5
+	//	    16    10
+	//	     8    20
+	Bucket int
+
+	// Held is how many leaves stay in memory, at some 90 bytes each. Their
+	// buckets are not read, and need not be checked, until an update drops them:
+	// it keeps what it touched while there is room. The indexes of a log are
+	// random, so that none is touched more often than others.
+	Held int
 }
 
 // hasher is one for this tree.
-func (t *Tree) hasher() hasher { return hasher{most: cmp.Or(t.most, maxBucket)} }
+func (t *Tree) hasher() hasher { return hasher{most: cmp.Or(t.memory.Bucket, maxBucket)} }
 
 // node is one of:
 //
@@ -56,13 +76,24 @@ func (t *Tree) hasher() hasher { return hasher{most: cmp.Or(t.most, maxBucket)} 
 //
 // So the shape depends on nothing but the leaves, whatever the batches were.
 //
-// A node is 48 bytes with one pointer for the garbage collector to follow, and
-// lies beside its sibling in one allocation of 96. Buckets of random indexes
-// hold 22 leaves on average: the tree costs 4 to 5 bytes of memory a leaf.
+// A node is 56 bytes, and lies beside its sibling in one allocation of 112.
+// Buckets of random indexes are filled to two thirds on average.
 type node struct {
 	hash  Hash
 	kids  *[2]node // of an inner node
+	held  *held    // of a bucket, or nil
 	count uint8    // of leaves, in a bucket
+}
+
+// held is a bucket's leaves in memory: sorted, all of the tree, and they hash
+// to what the bucket remembers.
+type held struct{ leaves []Leaf }
+
+func (h *held) all() []Leaf {
+	if h == nil {
+		return nil
+	}
+	return h.leaves
 }
 
 func inner(left, right node) node {
@@ -80,34 +111,32 @@ func (t *Tree) Len() uint64 { return t.count }
 // them at a time beside the tree's top. The error is the iterator's, or
 // ErrRepeated, or ErrStore when they do not ascend.
 func Build(leaves iter.Seq2[Leaf, error], limit uint64) (*Tree, error) {
-	return BuildWith(maxBucket, leaves, limit)
+	return BuildWith(Memory{}, leaves, limit)
 }
 
-// BuildWith is Build of a tree whose buckets hold at most some other number of
-// leaves, 1 to 255: fewer make updates quicker and the tree larger (see
-// maxBucket). Root and proofs are the same.
-func BuildWith(most int, leaves iter.Seq2[Leaf, error], limit uint64) (*Tree, error) {
-	if most < 1 || most > 255 {
-		return nil, fmt.Errorf("building the prefix tree: buckets of %d leaves, want 1 to 255", most)
+// BuildWith is Build of a tree that takes other memory.
+func BuildWith(m Memory, leaves iter.Seq2[Leaf, error], limit uint64) (*Tree, error) {
+	if m.Bucket < 0 || m.Bucket > 255 || m.Held < 0 {
+		return nil, fmt.Errorf("building the prefix tree: buckets of %d leaves, %d in memory: want 0 to 255, 0 or more", m.Bucket, m.Held)
 	}
 	next, stop := iter.Pull2(leaves)
 	defer stop()
-	b := builder{next: next, limit: limit, hasher: hasher{most: most}}
-	root, err := b.node(0)
-	if err != nil {
+	t := &Tree{limit: limit, memory: m}
+	b := builder{tree: t, next: next, hasher: t.hasher()}
+	var err error
+	if t.root, err = b.node(0); err != nil {
 		return nil, fmt.Errorf("building the prefix tree: %w", err)
 	}
-	return &Tree{root: root, count: b.count, limit: limit, most: most}, nil
+	return t, nil
 }
 
 // builder reads a stream of leaves through a window just long enough to tell a
 // bucket from an inner node.
 type builder struct {
+	tree  *Tree // being built
 	next  func() (Leaf, error, bool)
-	limit uint64
-	count uint64
 	ahead []Leaf     // the next leaves of the stream, at most one more than a bucket holds
-	last  name.Index // read so far, when count > 0
+	last  name.Index // read so far, when the tree has leaves
 	hasher
 }
 
@@ -122,9 +151,10 @@ func (b *builder) node(depth int) (node, error) {
 		n++
 	}
 	if n <= b.most {
-		bucket := b.subtree(b.ahead[:n], depth, b.limit)
+		bucket := node{hash: b.subtree(b.ahead[:n], depth), count: uint8(n)}
+		bucket.held = b.tree.hold(b.ahead[:n])
 		b.ahead = b.ahead[:copy(b.ahead, b.ahead[n:])]
-		return bucket.now, nil
+		return bucket, nil
 	}
 	// More than a bucket's leaves share depth bits, so they lie below here.
 	prefix := b.ahead[0].Index
@@ -154,17 +184,17 @@ func (b *builder) fill() error {
 		if err != nil {
 			return err
 		}
-		if l.Position >= b.limit {
+		if l.Position >= b.tree.limit {
 			continue
 		}
-		if b.count > 0 {
+		if b.tree.count > 0 {
 			if err := checkPair(&b.last, &l.Index); err != nil {
 				return err
 			}
 		}
 		b.ahead = append(b.ahead, l)
 		b.last = l.Index
-		b.count++
+		b.tree.count++
 	}
 	return nil
 }
@@ -182,9 +212,26 @@ func checkPair(a, b *name.Index) error {
 	return nil
 }
 
+// hold keeps a bucket's leaves in memory if the tree has room.
+func (t *Tree) hold(leaves []Leaf) *held {
+	if len(leaves) == 0 || t.held+len(leaves) > t.memory.Held {
+		return nil
+	}
+	t.held += len(leaves)
+	return &held{slices.Clone(leaves)}
+}
+
 // split is the number of leaves that go left below depth.
 func split(leaves []Leaf, depth int) int {
-	return sort.Search(len(leaves), func(i int) bool { return bit(&leaves[i].Index, depth) == 1 })
+	from, to := 0, len(leaves)
+	for from < to {
+		if mid := int(uint(from+to) / 2); bit(&leaves[mid].Index, depth) == 0 {
+			from = mid + 1
+		} else {
+			to = mid
+		}
+	}
+	return from
 }
 
 // hasher hashes leaves that are at hand.
@@ -193,53 +240,22 @@ type hasher struct {
 	joins int // inner nodes hashed so far: a benchmark holds it against theory
 }
 
-func (h *hasher) join(left, right Hash) Hash {
+func (h *hasher) hash(left, right Hash) Hash {
 	h.joins++
 	return join(left, right)
 }
 
-// grown is a subtree with new leaves and what it was without them.
-type grown struct {
-	now node
-	was Hash
-	old int // leaves that are not new
-}
-
-// subtree makes the subtree at depth of sorted leaves that all share depth
-// bits; those at position limit or later are new. Hashing a bucket as it is
-// and, on the way, as it was, tells at hardly any cost whether the store
-// still holds what the tree was made of.
-func (h *hasher) subtree(leaves []Leaf, depth int, limit uint64) (g grown) {
+// subtree is the hash of the subtree at depth of sorted leaves that all share
+// depth bits.
+func (h *hasher) subtree(leaves []Leaf, depth int) Hash {
 	switch len(leaves) {
 	case 0:
-		return g
+		return Hash{}
 	case 1:
-		g.now = node{hash: leaves[0].Hash, count: 1}
-		if leaves[0].Position < limit {
-			g.was, g.old = leaves[0].Hash, 1
-		}
-		return g
+		return leaves[0].Hash
 	}
 	cut := split(leaves, depth)
-	left := h.subtree(leaves[:cut], depth+1, limit)
-	right := h.subtree(leaves[cut:], depth+1, limit)
-	g.now.hash = h.join(left.now.hash, right.now.hash)
-	if len(leaves) > h.most {
-		g.now.kids = &[2]node{left.now, right.now}
-	} else {
-		g.now.count = uint8(len(leaves))
-	}
-	switch g.old = left.old + right.old; {
-	case g.old == len(leaves):
-		g.was = g.now.hash
-	case g.old > 1:
-		g.was = h.join(left.was, right.was)
-	case left.old == 1:
-		g.was = left.was // a single leaf stands as high as it can
-	default:
-		g.was = right.was
-	}
-	return g
+	return h.hash(h.subtree(leaves[:cut], depth+1), h.subtree(leaves[cut:], depth+1))
 }
 
 // scan reads the stored leaves of a bucket into dst, without those that are
