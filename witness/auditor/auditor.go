@@ -33,9 +33,9 @@ type Config struct {
 	Poll   time.Duration  // how often to look for a newer checkpoint; 0: DefaultPoll
 	Logger *slog.Logger   // nil: slog.Default()
 
-	// Batch is how many leaves of the prefix tree are committed at once while the
-	// auditor catches up, at an EPOCH if it can; at the end all of it is. A crash
-	// costs that much of the replay. 0: DefaultBatch.
+	// Batch is how many EVENTs are replayed in one pass and committed at once while
+	// the auditor catches up; at the end all of it is. A crash costs that much of
+	// the replay. 0: DefaultBatch.
 	Batch      int
 	CacheBytes int64 // of the store; 0: its default
 }
@@ -47,14 +47,20 @@ type Auditor struct {
 	policy checkpoint.Policy // that the log's signature is the whole quorum of
 	turn   chan struct{}     // holds one token: whoever has it may use what follows
 
-	store   *pebble.Replica
-	at      state
-	tree    *prefix.Tree // of the EVENT leaves below at.size but for those in pending
-	base    *prefix.Tree // that of the newest EPOCH; nil: to be built again if it is needed
+	store *pebble.Replica // has the leaves below done.size
+	at    state           // how far leaves were judged by themselves
+	done  state           // how far they were replayed, durably
+	tree  *prefix.Tree    // of the EVENTs below done.size
+	base  *prefix.Tree    // that of the newest EPOCH below it; nil: to be built again if it is needed
+
+	// What was judged and not replayed: its EVENTs in the log's order, and the
+	// places up to which maps can be built.
 	pending []prefix.Leaf
-	added   int // leaves that the store has not committed
-	broken  *Broken
-	shown   uint64 // size of the largest checkpoint that the log published, since the start
+	ends    []end
+	sorted  []prefix.Leaf // reused
+
+	broken *Broken
+	shown  uint64 // size of the largest checkpoint that the log published, since the start
 }
 
 // Broken says that the log broke a rule. The auditor that found it has stopped
@@ -140,6 +146,7 @@ func (a *Auditor) load() error {
 			return fmt.Errorf("%w: delete %s to replay the log from its beginning", err, a.cfg.Dir)
 		}
 	}
+	a.done = a.at
 	if n := a.at.note; n != nil && string(n.Origin) != a.cfg.Log.Name {
 		return fmt.Errorf("%s is of log %s, not of %s: choose another folder", a.cfg.Dir, n.Origin, a.cfg.Log.Name)
 	}
@@ -270,6 +277,9 @@ type state struct {
 	epoch *leaf.Epoch      // the newest among them; nil before the first
 	note  *checkpoint.Note // the newest checkpoint that all that was read lies under, or was read under; nil before the first
 }
+
+// atEpoch says that the last leaf is an EPOCH.
+func (s *state) atEpoch() bool { return s.epoch != nil && s.size == s.next() }
 
 // next is the position after the newest EPOCH: `first` of the next one.
 func (s *state) next() uint64 {

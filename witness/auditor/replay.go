@@ -1,16 +1,13 @@
 package auditor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/leaf"
-	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
 	"github.com/musterlog/muster/witness/follow"
 )
@@ -71,10 +68,11 @@ func (a *Auditor) check(ctx context.Context, n *checkpoint.Note) error {
 	}
 	// The last leaf first: it is cheap to see, but counts only if no earlier
 	// leaf breaks a rule, so that the auditor stops at the first one.
-	if n.Size > a.at.size {
-		if err := a.replay(ctx, tree, n); err != nil {
-			return err
+	if err := a.catchUp(ctx, tree); err != nil {
+		if v := (*violation)(nil); errors.As(err, &v) {
+			v.tree, v.note = tree, n
 		}
+		return err
 	}
 	last, err := tree.Leaf(ctx, n.Size-1)
 	if err != nil {
@@ -129,54 +127,50 @@ func (a *Auditor) extends(ctx context.Context, tree *follow.Tree, n *checkpoint.
 	return v
 }
 
-// replay judges the leaves that were not judged yet. On an error everything
-// stands as it did after the last leaf that was accepted.
-func (a *Auditor) replay(ctx context.Context, tree *follow.Tree, n *checkpoint.Note) error {
+// catchUp judges and replays the leaves below a tree's size. On an error
+// everything stands as it did after the last leaf that was accepted, and the
+// error is of the first leaf that was not.
+func (a *Auditor) catchUp(ctx context.Context, tree *follow.Tree) error {
+	var read error
+	if a.at.size < tree.Checkpoint().Size {
+		read = a.judgeAll(ctx, tree)
+	}
+	// EVENTs after the last EPOCH too: their checkpoint is wrong, or a smaller one
+	// was asked for; they must not hide a repeated index.
+	a.end()
+	for len(a.ends) > 0 {
+		if err := a.replay(); err != nil {
+			return err
+		}
+	}
+	return read
+}
+
+// judgeAll takes leaf after leaf, and replays as many at once as the batch says.
+func (a *Auditor) judgeAll(ctx context.Context, tree *follow.Tree) error {
 	for b, err := range tree.Bundles(ctx, a.at.size) {
 		if err != nil {
 			return err
 		}
 		for i, data := range b.Leaves {
-			if err := a.leaf(b.First+uint64(i), data); err != nil {
-				return under(tree, n, err)
+			position := b.First + uint64(i)
+			if err := a.judge(position, data); err != nil {
+				return err
+			}
+			a.at.size = position + 1
+			if a.at.atEpoch() {
+				a.end()
+			}
+			if len(a.pending)+len(a.ends) < a.cfg.Batch {
+				continue
+			}
+			if len(a.ends) == 0 {
+				a.end() // in the middle of a long epoch
+			}
+			if err := a.replay(); err != nil {
+				return err
 			}
 		}
-	}
-	// EVENTs after the last EPOCH: their checkpoint is wrong, or a smaller one
-	// was asked for; they must not hide a repeated index.
-	if err := a.insert(a.at.size); err != nil {
-		return under(tree, n, err)
-	}
-	return a.commit()
-}
-
-// under says where the leaves of a violation are included.
-func under(tree *follow.Tree, n *checkpoint.Note, err error) error {
-	if v := (*violation)(nil); errors.As(err, &v) {
-		v.tree, v.note = tree, n
-	}
-	return err
-}
-
-// leaf takes one leaf, or says which rule it breaks.
-func (a *Auditor) leaf(position uint64, data []byte) error {
-	err := a.judge(position, data)
-	if v := (*violation)(nil); errors.As(err, &v) && len(a.pending) > 0 {
-		// An earlier EVENT of this epoch may have repeated an index: that is the
-		// first leaf that breaks a rule.
-		if earlier := a.insert(position); earlier != nil {
-			return earlier
-		}
-	}
-	if err != nil {
-		return err
-	}
-	a.at.size = position + 1
-	if len(a.pending) >= min(chunk, a.cfg.Batch) {
-		return a.insert(a.at.size)
-	}
-	if a.added >= a.cfg.Batch && len(a.pending) == 0 {
-		return a.commit()
 	}
 	return nil
 }
@@ -264,76 +258,6 @@ func (a *Auditor) epoch(position uint64, e *leaf.Epoch) error {
 	case string(e.Successor) == a.cfg.Log.Name:
 		return say("the log's successor is itself")
 	}
-	if err := a.insert(position); err != nil {
-		return err
-	}
-	if root := a.tree.Root(); root != e.PrefixRoot {
-		v := broken(position, fmt.Sprintf("EPOCH %d, at %d, has prefix root %s; its events give %s", e.Epoch, position, e.PrefixRoot, root))
-		v.file = func(ctx context.Context) (*evidence.File, error) {
-			return a.wrongMap(ctx, v.tree, v.note, before, position)
-		}
-		return v
-	}
-	a.at.epoch, a.base = e, a.tree
-	return nil
-}
-
-// insert puts the pending leaves, all below limit, into the tree.
-func (a *Auditor) insert(limit uint64) error {
-	next, err := a.tree.Update(valued{Replica: a.store}, a.pending, limit) // it asks for no value
-	if errors.Is(err, prefix.ErrRepeated) {
-		return a.repeated(err)
-	}
-	if err != nil {
-		return err
-	}
-	// In the order of the store's rows each goes in beside the one before.
-	slices.SortFunc(a.pending, func(x, y prefix.Leaf) int { return bytes.Compare(x.Index[:], y.Index[:]) })
-	if err := a.store.Add(a.pending); err != nil {
-		return err
-	}
-	a.added += len(a.pending)
-	a.tree, a.pending = next, a.pending[:0]
-	if a.added >= 2*a.cfg.Batch { // in the middle of a long epoch
-		return a.commit()
-	}
-	return nil
-}
-
-// repeated finds the first leaf whose index is taken.
-func (a *Auditor) repeated(cause error) error {
-	seen := make(map[name.Index]uint64, len(a.pending)) // by the first 255 bits
-	for _, l := range a.pending {
-		earlier, found := seen[cut(l.Index)]
-		if !found {
-			stored, err := a.store.Range(nil, l.Index, 255)
-			if err != nil {
-				return err
-			}
-			for _, s := range stored {
-				earlier, found = s.Position, true
-			}
-		}
-		if found {
-			return broken(l.Position, fmt.Sprintf("the index of leaf %d is that of leaf %d", l.Position, earlier), []uint64{earlier, l.Position})
-		}
-		seen[cut(l.Index)] = l.Position
-	}
-	return fmt.Errorf("%w: %w", prefix.ErrStore, cause)
-}
-
-func cut(i name.Index) name.Index {
-	i[31] &^= 1
-	return i
-}
-
-// commit makes what was replayed durable: the leaves of the tree, and that
-// they are all of those below its size. A crash before it returns leaves what
-// the last commit did.
-func (a *Auditor) commit() error {
-	if err := a.store.Commit(a.at.bytes()); err != nil {
-		return err
-	}
-	a.added = 0
+	a.at.epoch = e
 	return nil
 }

@@ -223,6 +223,11 @@ func (h hookFS) Rename(from, to string) error {
 	return h.FS.Rename(from, to)
 }
 
+func (h hookFS) Link(from, to string) error {
+	h.before("link", to)
+	return h.FS.Link(from, to)
+}
+
 func (h hookFS) Unwrap() vfs.FS { return h.FS }
 
 func (h hookFS) file(path string) func(vfs.File, error) (vfs.File, error) {

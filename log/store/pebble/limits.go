@@ -23,6 +23,10 @@ const (
 	// unpacks: events of 4 KiB take a tenth more of the disk.
 	blockBytes = 16 << 10
 
+	// tableLeaves is from how many leaves on a replica makes a table of a commit,
+	// 1.2 MB. Smaller ones would be merged into the others too often.
+	tableLeaves = 1 << 14
+
 	// tileBytes is a full tile: 256 hashes of 32 bytes, and 16 that join them.
 	tileBytes = (256 + 16) * 32
 

@@ -2,11 +2,15 @@ package pebble
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"iter"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
@@ -18,13 +22,14 @@ import (
 const replicaLayout = "muster replica 1"
 
 // Replica keeps the prefix tree's leaves of a log that somebody else runs, and
-// one record of how far it was followed. What is added is read at once and
-// becomes durable with the next Commit, all of it or nothing. One goroutine at
-// a time uses it.
+// one record of how far it was followed. One goroutine at a time uses it.
 type Replica struct {
-	store *Store
-	open  *pebbledb.Batch    // what is added since the last Commit; reads go through it
-	rows  *pebbledb.Iterator // over the prefix leaves as they are now; nil until one is asked for
+	store  *Store
+	rows   *pebbledb.Iterator // over the prefix leaves as they are now; nil until one is asked for
+	fs     vfs.FS
+	next   string // path of the table that is being made
+	tables sstable.WriterOptions
+	large  int // from how many leaves on a commit is a table of its own
 }
 
 // OpenReplica opens a replica, or makes it in a folder that has none.
@@ -37,15 +42,31 @@ func OpenReplica(cfg Config) (*Replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the replica %s: %w", cfg.Dir, err)
 	}
-	begin := Create
+	begin := create
 	if exists {
-		begin = Open
+		begin = reopen
 	}
-	s, err := begin(cfg)
+	o := replicaOptions(&cfg)
+	s, err := begin(&cfg, o)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening the replica %s: %w", cfg.Dir, err)
 	}
-	return &Replica{store: s, open: s.db.NewIndexedBatch()}, nil
+	return &Replica{
+		store: s, fs: cfg.FS, next: cfg.FS.PathJoin(cfg.Dir, "next.sst"),
+		tables: o.MakeWriterOptions(0, s.db.TableFormat()), large: tableLeaves,
+	}, nil
+}
+
+// replicaOptions are for rows of random bytes that are read by ranges only:
+// nothing to compress, and no key to look for in vain.
+func replicaOptions(cfg *Config) *pebbledb.Options {
+	o := options(cfg)
+	o.ApplyCompressionSettings(func() pebbledb.DBCompressionSettings { return pebbledb.DBCompressionNone })
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = nil
+	}
+	o.EnsureDefaults()
+	return o
 }
 
 // Record is what the newest Commit kept; nil in a new replica.
@@ -64,7 +85,7 @@ func (r *Replica) Record() (record []byte, err error) {
 func (r *Replica) PrefixLeaves() iter.Seq2[prefix.Leaf, error] { return r.store.PrefixLeaves() }
 
 // Range appends the leaves whose index begins with the first depth bits of an
-// index, those that are not committed yet among them.
+// index.
 func (r *Replica) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix.Leaf, error) {
 	if depth < 0 || depth > 256 {
 		return nil, fmt.Errorf("reading prefix leaves: depth %d, want 0 to 256", depth)
@@ -73,7 +94,7 @@ func (r *Replica) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefi
 	// each is found near the one before.
 	if r.rows == nil {
 		var err error
-		r.rows, err = r.open.NewIter(&pebbledb.IterOptions{LowerBound: key{tablePrefix}, UpperBound: after(tablePrefix)})
+		r.rows, err = r.store.db.NewIter(&pebbledb.IterOptions{LowerBound: key{tablePrefix}, UpperBound: after(tablePrefix)})
 		if err != nil {
 			return nil, fmt.Errorf("reading prefix leaves: %w", err)
 		}
@@ -97,35 +118,70 @@ func (r *Replica) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefi
 	return dst, nil
 }
 
-// Add adds leaves; the next Range sees them.
-func (r *Replica) Add(leaves []prefix.Leaf) error {
+// Commit adds leaves, ascending by index, with a record in place of the last
+// one: durable when it returns, all of it or nothing after a crash. When the
+// write fails in a way that leaves open which, the process ends, as a Store's
+// does.
+//
+// Many leaves become a table of their own, beside the write-ahead log: random
+// keys are never sorted one by one, nor written twice. The record lies in the
+// same table.
+func (r *Replica) Commit(leaves []prefix.Leaf, record []byte) error {
 	if err := r.rewind(); err != nil {
 		return err
 	}
-	for i := range leaves {
-		if err := r.open.Set(prefixKey(leaves[i].Index), encodePrefix(&leaves[i]), nil); err != nil {
-			return fmt.Errorf("adding a prefix leaf: %w", err)
-		}
+	commit := r.batch
+	if len(leaves) >= r.large {
+		commit = r.table
+	}
+	if err := commit(leaves, record); err != nil {
+		return fmt.Errorf("committing %d leaves to the replica: %w", len(leaves), err)
 	}
 	return nil
 }
 
-// Commit makes all that was added durable, with a record in place of the last
-// one. When the write fails the process ends, as a Store's does.
-func (r *Replica) Commit(record []byte) error {
-	if err := r.rewind(); err != nil {
+func (r *Replica) batch(leaves []prefix.Leaf, record []byte) error {
+	b := r.store.db.NewBatch()
+	defer b.Close()
+	if err := putReplica(b.Set, leaves, record); err != nil {
 		return err
 	}
-	if err := r.open.Set(key{tableState}, record, nil); err != nil {
-		return fmt.Errorf("committing the replica: %w", err)
+	return b.Commit(pebbledb.Sync) // a crash in here keeps all of it or none
+}
+
+func (r *Replica) table(leaves []prefix.Leaf, record []byte) error {
+	file, err := r.fs.Create(r.next, vfs.WriteCategoryUnspecified) // one that a crash left is cut off
+	if err != nil {
+		return err
 	}
-	// A crash in here keeps all of it or none.
-	if err := r.open.Commit(pebbledb.Sync); err != nil {
-		return fmt.Errorf("committing the replica: %w", err)
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file), r.tables)
+	put := func(k, value []byte, _ *pebbledb.WriteOptions) error { return w.Set(k, value) }
+	if err := putReplica(put, leaves, record); err != nil {
+		return errors.Join(err, w.Close())
 	}
-	old := r.open
-	r.open = r.store.db.NewIndexedBatch()
-	return old.Close()
+	if err := w.Close(); err != nil { // syncs it
+		return err
+	}
+	// A crash before this returns leaves the file, which the next Commit
+	// overwrites, or the table. Pebble syncs both names before it counts.
+	return r.store.db.Ingest(context.Background(), []string{r.next})
+}
+
+// putReplica gives the rows of a commit in their order: the record's table is
+// before the leaves'.
+func putReplica(put func(k, value []byte, o *pebbledb.WriteOptions) error, leaves []prefix.Leaf, record []byte) error {
+	if err := put(key{tableState}, record, nil); err != nil {
+		return err
+	}
+	k, value := make(key, 0, 33), make([]byte, 0, 40)
+	for i := range leaves {
+		k = append(append(k[:0], tablePrefix), leaves[i].Index[:]...)
+		value = appendPrefix(value[:0], &leaves[i])
+		if err := put(k, value, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rewind drops the iterator: it does not see what is written from here on.
@@ -138,8 +194,5 @@ func (r *Replica) rewind() error {
 	return err
 }
 
-// Close forgets what was added since the last Commit, and lets another process
-// have the folder.
-func (r *Replica) Close() error {
-	return errors.Join(r.rewind(), r.open.Close(), r.store.Close())
-}
+// Close lets another process have the folder.
+func (r *Replica) Close() error { return errors.Join(r.rewind(), r.store.Close()) }

@@ -198,7 +198,11 @@ func decodePending(value []byte) (*store.Pending, error) {
 
 // hash[32] | u64 position
 func encodePrefix(l *prefix.Leaf) []byte {
-	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 40), l.Hash[:]...), l.Position)
+	return appendPrefix(make([]byte, 0, 40), l)
+}
+
+func appendPrefix(b []byte, l *prefix.Leaf) []byte {
+	return binary.BigEndian.AppendUint64(append(b, l.Hash[:]...), l.Position)
 }
 
 func decodePrefix(k key, value []byte) (l prefix.Leaf, err error) {

@@ -1,0 +1,121 @@
+package auditor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/witness/auditor"
+)
+
+// lies are what a log may do wrong in an epoch that looks right by itself: only
+// its map tells. Each gives the position of the leaf that breaks a rule.
+var lies = map[string]struct {
+	kind evidence.Kind
+	lie  func(l *liarLog) uint64
+}{
+	"a ghost": {evidence.E4c, func(l *liarLog) uint64 {
+		l.event()
+		ghost := indexOf(1 << 40)
+		l.Map[ghost] = l.Map[indexOf(1)]
+		l.Seal()
+		delete(l.Map, ghost)
+		return uint64(len(l.Leaves)) - 1
+	}},
+	"a ghost without events": {evidence.E4c, func(l *liarLog) uint64 {
+		ghost := indexOf(1 << 41)
+		l.Map[ghost] = l.Map[indexOf(1)]
+		l.Seal()
+		delete(l.Map, ghost)
+		return uint64(len(l.Leaves)) - 1
+	}},
+	"an index again": {evidence.E5, func(l *liarLog) uint64 {
+		l.event()
+		p := l.eventAs(indexOf(2))
+		l.Seal()
+		return p
+	}},
+	"an unknown leaf": {evidence.E5, func(l *liarLog) uint64 {
+		p := l.leaf([]byte{9})
+		l.Seal()
+		return p
+	}},
+}
+
+// TestFirstOfTwoLies: whatever is broken later in the same pass, the auditor
+// stops at the first broken rule, and what went before stays replayed.
+func TestFirstOfTwoLies(t *testing.T) {
+	for first, a := range lies {
+		for second, b := range lies {
+			for _, batch := range []int{0, 7, 40} {
+				t.Run(fmt.Sprintf("%s, then %s, passes of %d", first, second, batch), func(t *testing.T) {
+					t.Parallel()
+					l := newLiar(4, 12)
+					honest := l.Keys
+					position := a.lie(l)
+					b.lie(l)
+					for range 3 {
+						l.event()
+						l.Seal()
+					}
+					dir := t.TempDir()
+					au, err := auditor.Open(auditor.Config{Dir: dir, Log: l.Signer.Key(), Source: l.files(), Batch: batch, Logger: slog.New(slog.DiscardHandler), CacheBytes: 8 << 20})
+					if err != nil {
+						t.Fatal(err)
+					}
+					_, err = au.Catch(context.Background())
+					if n := au.Events(); n < honest || n > honest+1 {
+						t.Errorf("%d events were replayed, %d came before the lie", n, honest)
+					}
+					au.Close()
+					l.caught(t, dir, err, position, a.kind)
+				})
+			}
+		}
+	}
+}
+
+// TestNothingUnreplayedIsAccepted: what was judged leaf by leaf when reading
+// broke off is replayed before a smaller checkpoint is accepted.
+func TestNothingUnreplayedIsAccepted(t *testing.T) {
+	l, dir := newLiar(2, 20), t.TempDir()
+	small := l.Note
+	position := lies["a ghost"].lie(l)
+	for range 500 {
+		l.event()
+	}
+	l.Seal()
+	// The first bundle has the lie, the second cannot be read.
+	a := l.open(t, dir, serve(t, l.files(), "/tile/entries/001", behaviours["500"]))
+	_, err := a.Catch(context.Background())
+	if !errors.As(err, new(*auditor.Broken)) {
+		t.Errorf("after a bundle with a wrong map, none: %v", err)
+	}
+	if err := a.Check(context.Background(), small); !errors.As(err, new(*auditor.Broken)) {
+		t.Errorf("a smaller checkpoint, after that: %v", err)
+	}
+	a.Close()
+	l.caught(t, dir, err, position, evidence.E4c)
+}
+
+// TestEpochsWithoutEvents: nothing grows without bound in a log of empty epochs.
+func TestEpochsWithoutEvents(t *testing.T) {
+	l, dir := newLiar(1, 3), t.TempDir()
+	for range 300 {
+		l.Seal()
+	}
+	l.event()
+	l.TimeMs++
+	l.SealAs(&leaf.Epoch{Epoch: l.Epochs, TimeMs: l.TimeMs, First: l.First, Keys: l.Keys, PrefixRoot: l.Tree.Root()}) // without the event
+	a, err := auditor.Open(auditor.Config{Dir: dir, Log: l.Signer.Key(), Source: l.files(), Batch: 10, Logger: slog.New(slog.DiscardHandler), CacheBytes: 8 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.Catch(context.Background())
+	a.Close()
+	l.caught(t, dir, err, uint64(len(l.Leaves))-1, evidence.E4c)
+}
