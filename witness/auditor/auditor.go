@@ -37,7 +37,7 @@ type Config struct {
 	// the auditor catches up; at the end all of it is. A crash costs that much of
 	// the replay. 0: DefaultBatch.
 	Batch      int
-	CacheBytes int64 // of the store; 0: its default
+	CacheBytes int64 // of the store; 0: DefaultCacheBytes
 }
 
 // Auditor follows one log. Its methods may be called from any goroutine; one
@@ -107,6 +107,9 @@ func open(cfg Config) (_ *Auditor, err error) {
 	}
 	if cfg.Batch <= 0 {
 		cfg.Batch = DefaultBatch
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = DefaultCacheBytes
 	}
 	if cfg.Poll <= 0 {
 		cfg.Poll = DefaultPoll

@@ -18,6 +18,10 @@ const (
 	// back. More read less of the store for each.
 	DefaultBatch = 1 << 18
 
+	// DefaultCacheBytes holds the indexes of the map's tables. Its leaves are read
+	// in order, and never again in the same pass.
+	DefaultCacheBytes = 32 << 20
+
 	// maxRecord bounds the record: its note, at most 65,535 bytes, and an EPOCH
 	// leaf.
 	maxRecord = 2 * 65535

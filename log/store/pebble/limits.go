@@ -27,6 +27,10 @@ const (
 	// 1.2 MB. Smaller ones would be merged into the others too often.
 	tableLeaves = 1 << 14
 
+	// replicaBlock is some 430 leaves: a pass over many epochs finds several of its
+	// buckets in each block, and reads, checks and caches it once for them.
+	replicaBlock = 32 << 10
+
 	// tileBytes is a full tile: 256 hashes of 32 bytes, and 16 that join them.
 	tileBytes = (256 + 16) * 32
 

@@ -64,6 +64,7 @@ func replicaOptions(cfg *Config) *pebbledb.Options {
 	o.ApplyCompressionSettings(func() pebbledb.DBCompressionSettings { return pebbledb.DBCompressionNone })
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = nil
+		o.Levels[i].BlockSize = replicaBlock
 	}
 	o.EnsureDefaults()
 	return o
