@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 
-	"filippo.io/edwards25519"
 	"filippo.io/edwards25519/field"
 	"golang.org/x/crypto/cryptobyte"
-
-	"github.com/musterlog/muster/log/point"
 )
 
 // Key is a public key, u8 type || raw[32] (section 2). The zero Key means "no
@@ -84,42 +81,20 @@ func (k Key) Coordinate() ([32]byte, error) {
 // signatures of a small-order key, and the owner of one secret has eight public
 // keys with eight u coordinates, seven of them with a torsion part.
 func Admit(k Key) error {
-	p, err := k.point()
+	p, err := k.decode()
 	if err != nil {
 		return err
 	}
-	if new(edwards25519.Point).MultByCofactor(p).Equal(edwards25519.NewIdentityPoint()) == 1 {
-		return errors.New("a point of small order")
-	}
-	if !torsionFree(p) {
-		return errors.New("a point with a torsion part")
-	}
-	return nil
+	return p.admit()
 }
 
-// point decodes the key strictly: exactly one key type and raw for each point,
-// but for type 5, whose sign is not in the key and taken as 0.
-func (k Key) point() (*edwards25519.Point, error) {
-	var encoded [32]byte
-	switch k[0] {
-	case KeyEd25519:
-		encoded = [32]byte(k[1:])
-	case KeyCurve25519:
-		var err error
-		if encoded, err = edwards([32]byte(k[1:]), 0); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, fmt.Errorf("unknown key type %d", k[0])
-	}
-	return point.Decode(encoded)
-}
+var errNotCanonical = errors.New("not canonical")
 
 // canonical decodes a field element: below p, top bit clear.
 func canonical(b [32]byte) (*field.Element, error) {
 	e, err := new(field.Element).SetBytes(b[:])
 	if err != nil || !bytes.Equal(e.Bytes(), b[:]) {
-		return nil, errors.New("not canonical")
+		return nil, errNotCanonical
 	}
 	return e, nil
 }

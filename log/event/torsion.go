@@ -5,7 +5,7 @@ import (
 	"filippo.io/edwards25519/field"
 )
 
-// The constants of torsionFree, from curve25519's A = 486662.
+// What fromMontgomery and torsionFree compute with, from curve25519's A = 486662.
 var (
 	feOne  = new(field.Element).One()
 	feA    = new(field.Element).Mult32(feOne, 486662)

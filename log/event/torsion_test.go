@@ -2,43 +2,12 @@ package event
 
 import (
 	"bytes"
-	"errors"
 	"math/rand/v2"
 	"testing"
 
 	"filippo.io/edwards25519"
 	"filippo.io/edwards25519/field"
 )
-
-// plainAdmit is admission as the protocol defines it (section 2.2), by the
-// slowest and shortest way: encode again and compare, multiply by L and compare.
-func plainAdmit(k Key) error {
-	encoded := [32]byte(k[1:])
-	switch k[0] {
-	case KeyEd25519:
-	case KeyCurve25519:
-		var err error
-		if encoded, err = edwards(encoded, 0); err != nil {
-			return err
-		}
-	default:
-		return errors.New("unknown type")
-	}
-	p, err := new(edwards25519.Point).SetBytes(encoded[:])
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(p.Bytes(), encoded[:]) {
-		return errors.New("not canonical")
-	}
-	if isIdentity(new(edwards25519.Point).MultByCofactor(p)) {
-		return errors.New("small order")
-	}
-	if !isIdentity(multL(p)) {
-		return errors.New("torsion")
-	}
-	return nil
-}
 
 // multL is [L]p as [L-1]p + p: L itself is no reduced scalar.
 func multL(p *edwards25519.Point) *edwards25519.Point {
@@ -85,15 +54,6 @@ func smallOrder(t testing.TB) (all [8]*edwards25519.Point) {
 // typed gives the two keys of a point: as Ed25519, as Curve25519.
 func typed(p *edwards25519.Point) []Key {
 	return []Key{Key(append([]byte{KeyEd25519}, p.Bytes()...)), Key(append([]byte{KeyCurve25519}, p.BytesMontgomery()...))}
-}
-
-func sameAsPlain(t testing.TB, k Key) (admitted bool) {
-	t.Helper()
-	fast, plain := Admit(k), plainAdmit(k)
-	if (fast == nil) != (plain == nil) {
-		t.Fatalf("Admit(%s): %v, by the plain definition: %v", k, fast, plain)
-	}
-	return fast == nil
 }
 
 // What the proof at torsionFree takes for granted of its constants.
@@ -214,8 +174,8 @@ func FuzzAdmit(f *testing.F) {
 		}
 		k := Key(b)
 		sameAsPlain(t, k)
-		if p, err := k.point(); err == nil {
-			for _, k := range typed(p.Add(p, small[i%8])) {
+		if p, err := k.decode(); err == nil {
+			for _, k := range typed(p.point.Add(p.point, small[i%8])) {
 				sameAsPlain(t, k)
 			}
 		}

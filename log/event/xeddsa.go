@@ -1,61 +1,11 @@
 package event
 
 import (
-	"crypto/ed25519"
 	"crypto/sha512"
-	"errors"
 	"fmt"
 
 	"filippo.io/edwards25519"
-	"filippo.io/edwards25519/field"
 )
-
-// VerifySignature reports whether sig is k's signature of message, by the one
-// strict rule of section 2: canonical S, byte-equal R, no cofactor. k must have
-// been admitted: a small-order key has signatures that nobody made.
-//
-// crypto/ed25519 is exactly that rule. Batch verification is not: it is
-// cofactored, and verifiers who disagree about one event disagree about an
-// account for ever.
-func VerifySignature(k Key, message []byte, sig [64]byte) bool {
-	switch k[0] {
-	case KeyEd25519:
-		return ed25519.Verify(k[1:], message, sig[:])
-	case KeyCurve25519:
-		// The sign of the Edwards point travels in the last bit. That bits 5 and
-		// 6 of that byte are zero follows from S < L, which is below 2^253.
-		a, err := edwards([32]byte(k[1:]), sig[63]&0x80)
-		if err != nil {
-			return false
-		}
-		sig[63] &= 0x7f
-		return ed25519.Verify(a[:], message, sig[:])
-	}
-	return false
-}
-
-// edwards is the Edwards form of a Curve25519 key, encoded as RFC 8032 does
-// (sign is 0 or 0x80):
-//
-//	y = (u-1)/(u+1)
-//
-// It does not look whether y is on the curve.
-func edwards(u [32]byte, sign byte) ([32]byte, error) {
-	e, err := canonical(u)
-	if err != nil {
-		return [32]byte{}, err
-	}
-	one := new(field.Element).One()
-	denominator := new(field.Element).Add(e, one)
-	if denominator.Equal(new(field.Element).Zero()) == 1 {
-		return [32]byte{}, errors.New("u = -1 has no Edwards form")
-	}
-	y := e.Subtract(e, one)
-	y.Multiply(y, denominator.Invert(denominator))
-	out := [32]byte(y.Bytes())
-	out[31] |= sign
-	return out, nil
-}
 
 // signXEdDSA is XEdDSA as libsignal makes it: the private scalar a is used as
 // it is, whatever the sign of A = [a]B, and that sign travels in the top bit of
