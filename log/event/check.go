@@ -3,7 +3,10 @@ package event
 import (
 	"slices"
 
+	"filippo.io/edwards25519"
+
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/point"
 )
 
 // Checked is an event whose own rules have been judged: the part of its row
@@ -33,18 +36,98 @@ func (c *Checked) Err() error {
 }
 
 // Check judges what needs no account, and costs most of the time: at most two
-// admissions and two signatures, some 150 µs. It keeps no state and may run in
+// admissions and two signatures, some 100 µs. It keeps no state and may run in
 // parallel. Keys in `admitted` are known to be admitted, so their admission is
 // skipped: the keys of the account, when the caller holds it.
 func Check(e *Event, admitted ...Key) *Checked {
-	c := &Checked{event: e, id: e.ID(), row: checkRow(e)}
-	if c.row != nil {
-		return c // reported before admission and signatures: spare the time
+	return CheckAll([]*Event{e}, [][]Key{admitted})[0]
+}
+
+// CheckAll is Check of each event, with the keys admitted[i] for events[i]. Each
+// signature is verified by itself, but they share an inversion: that saves a
+// twelfth of the work where there are many. It runs on one core.
+func CheckAll(events []*Event, admitted [][]Key) []*Checked {
+	checked := make([]*Checked, len(events))
+	var left []comparison
+	for i, e := range events {
+		c := &Checked{event: e, id: e.ID(), row: checkRow(e)}
+		checked[i] = c
+		if c.row != nil {
+			continue // reported before admission and signatures: spare the time
+		}
+		var keys [2]*publicKey
+		if keys, c.crypto = c.admit(admitted[i]); c.crypto == nil {
+			left = append(left, c.comparisons(keys)...)
+		}
 	}
-	if c.crypto = checkAdmission(e, admitted); c.crypto == nil {
-		c.crypto = checkSignatures(e)
+	compare(left)
+	return checked
+}
+
+// admit admits the keys of the event that are not known to be, and gives what
+// it decoded of them, by role.
+func (c *Checked) admit(admitted []Key) (decoded [2]*publicKey, err error) {
+	for _, r := range []Role{Primary, Subject} {
+		k := c.event.keyOf(r)
+		if k.IsZero() || slices.Contains(admitted, k) {
+			continue
+		}
+		p, err := k.decode()
+		if err == nil {
+			err = p.admit()
+		}
+		if err != nil {
+			return decoded, &Error{Rule: RuleNotAdmitted, Role: r, Detail: "the " + r.String() + " key is not fit for use (" + err.Error() + "): generate another one"}
+		}
+		decoded[r] = p
 	}
-	return c
+	return decoded, nil
+}
+
+// comparison is what is left of a signature's verification: its first half must
+// be r, encoded. r is nil if the signature is refused whatever it is.
+type comparison struct {
+	checked   *Checked
+	signature *Signature
+	r         *edwards25519.Point
+}
+
+// comparisons are those of the event's signatures, in ascending role.
+func (c *Checked) comparisons(keys [2]*publicKey) []comparison {
+	all := make([]comparison, len(c.event.Signatures))
+	for i := range all {
+		s := &c.event.Signatures[i]
+		all[i] = comparison{checked: c, signature: s}
+		key := keys[s.Role]
+		if key == nil { // was known to be admitted
+			var err error
+			if key, err = c.event.keyOf(s.Role).decode(); err != nil {
+				continue
+			}
+		}
+		all[i].r, _ = key.signed(c.event.SignedBytes(s.Role), &s.Bytes)
+	}
+	return all
+}
+
+// compare notes of each event the first signature that is not valid.
+func compare(all []comparison) {
+	var points []*edwards25519.Point
+	for _, c := range all {
+		if c.r != nil {
+			points = append(points, c.r)
+		}
+	}
+	encoded := point.Encode(points...)
+	for _, c := range all {
+		valid := false
+		if c.r != nil {
+			valid, encoded = encoded[0] == [32]byte(c.signature.Bytes[:32]), encoded[1:]
+		}
+		if role := c.signature.Role; !valid && c.checked.crypto == nil {
+			c.checked.crypto = &Error{Rule: RuleSignature, Role: role, Detail: "the signature by the " + role.String() + " key is not valid for these bytes"}
+		}
+	}
 }
 
 // row is a line of section 3's table, as far as it needs no account.
@@ -105,29 +188,6 @@ func checkRow(e *Event) error {
 	// and look like consent.
 	if !slices.Contains(want.roles, string(roles)) {
 		return broken(RuleRow, "%s signed by roles %q, want exactly one of %q", e.Type, roles, want.roles)
-	}
-	return nil
-}
-
-func checkAdmission(e *Event, admitted []Key) error {
-	for _, r := range []Role{Primary, Subject} {
-		k := e.keyOf(r)
-		if k.IsZero() || slices.Contains(admitted, k) {
-			continue
-		}
-		if err := Admit(k); err != nil {
-			return &Error{Rule: RuleNotAdmitted, Role: r, Detail: "the " + r.String() + " key is not fit for use (" + err.Error() + "): generate another one"}
-		}
-	}
-	return nil
-}
-
-func checkSignatures(e *Event) error {
-	for i := range e.Signatures {
-		s := &e.Signatures[i]
-		if !VerifySignature(e.keyOf(s.Role), e.SignedBytes(s.Role), s.Bytes) {
-			return &Error{Rule: RuleSignature, Role: s.Role, Detail: "the signature by the " + s.Role.String() + " key is not valid for these bytes"}
-		}
 	}
 	return nil
 }
