@@ -50,8 +50,12 @@ func New(cfg Config) (*Client, error) {
 	own.CheckRedirect = refuseRedirect
 	own.Transport = &transport{next: own.Transport, userAgent: cfg.UserAgent}
 	c := &Client{base: base, http: &own}
-	c.account = musterv1connect.NewMusterServiceClient(c.http, c.base, connect.WithReadMaxBytes(musterv1.MaxResponse))
+	c.account = c.service(c.http)
 	return c, nil
+}
+
+func (c *Client) service(over *http.Client) musterv1connect.MusterServiceClient {
+	return musterv1connect.NewMusterServiceClient(over, c.base, connect.WithReadMaxBytes(musterv1.MaxResponse))
 }
 
 // parseBase checks a base URL, and gives it without a slash at its end.
@@ -137,22 +141,25 @@ func outcome(r *musterv1.SubmitResult) (o answer.Outcome, err error) {
 		o.Promised = a.Position == nil
 		o.Seq, o.Position, o.Event, o.Receipt = a.GetSeq(), a.GetPosition(), name.EventID(a.GetEventId()), a.GetReceipt()
 	case *musterv1.SubmitResult_Refused:
-		f := result.Refused
-		if f.GetRole() > uint32(event.Subject) {
-			return o, fmt.Errorf("role %d, want 0 or 1", f.GetRole())
-		}
-		o.Refused = &event.Error{
-			Rule:   event.Rule(quote(f.GetRule())),
-			Role:   event.Role(f.GetRole()),
-			Detail: quote(f.GetMessage()),
-			Head:   f.GetHead(),
-		}
+		o.Refused, err = refused(result.Refused)
 	case *musterv1.SubmitResult_Unavailable:
 		o.Err = errors.New(quote(result.Unavailable.GetMessage()))
 	default:
 		return o, errors.New("a result without content: this client may be older than the log")
 	}
-	return o, nil
+	return o, err
+}
+
+func refused(f *musterv1.Refused) (*event.Error, error) {
+	if f.GetRole() > uint32(event.Subject) {
+		return nil, fmt.Errorf("role %d, want 0 or 1", f.GetRole())
+	}
+	return &event.Error{
+		Rule:   event.Rule(quote(f.GetRule())),
+		Role:   event.Role(f.GetRole()),
+		Detail: quote(f.GetMessage()),
+		Head:   f.GetHead(),
+	}, nil
 }
 
 // Info is what the log says of itself, unverified.

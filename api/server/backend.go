@@ -28,6 +28,10 @@ type Backend interface {
 	// each, in order. The text of an outcome's Err is told to the caller.
 	Submit(ctx context.Context, events [][]byte, want answer.Want) []answer.Outcome
 
+	// Admit begins the submission of 1 to 1000 events of a stream. It may be
+	// called while earlier batches of the stream join and wait.
+	Admit(events [][]byte) Batch
+
 	// Lookup answers a canonical Request with a canonical Answer (protocol
 	// section 5). It returns answer.ErrRequest for a request that breaks its
 	// form, answer.ErrBehind when the client has seen more than is published;
@@ -50,6 +54,25 @@ type Backend interface {
 	// behind its u16 length; bounds and error as for Tile.
 	Entries(ctx context.Context, n uint64, width int) ([]byte, error)
 }
+
+// Batch is events of a stream on their way into the log.
+type Batch interface {
+	// Join lets the events into the log behind those of all batches that joined
+	// before; it is called in the order of the stream. It waits for room while
+	// the log is full, until ctx ends.
+	Join(ctx context.Context)
+
+	// Outcomes waits until the events are published, or until ctx ends. It
+	// returns one outcome for each, in order.
+	Outcomes(ctx context.Context) []answer.Outcome
+}
+
+// Settled is a Batch of a backend that keeps nobody waiting.
+type Settled []answer.Outcome
+
+func (Settled) Join(context.Context) {}
+
+func (s Settled) Outcomes(context.Context) []answer.Outcome { return s }
 
 // Info says which log this is and how it runs.
 type Info struct {

@@ -31,6 +31,7 @@ type fake struct {
 
 	mu       sync.Mutex // guards what follows, which a test changes and reads while the server runs
 	submit   func(events [][]byte, want answer.Want) []answer.Outcome
+	admit    func(events [][]byte) server.Batch
 	lookup   func(ctx context.Context, request []byte) ([]byte, error)
 	spoil    func([]byte) []byte // of tiles and entries
 	fault    error               // of tiles and entries
@@ -85,6 +86,16 @@ func (f *fake) Submit(_ context.Context, events [][]byte, want answer.Want) []an
 		}
 	})
 	return submit(events, want)
+}
+
+// Admit answers at once as Submit does, unless a test says otherwise.
+func (f *fake) Admit(events [][]byte) server.Batch {
+	var admit func([][]byte) server.Batch
+	f.with(func() { admit = f.admit })
+	if admit != nil {
+		return admit(events)
+	}
+	return server.Settled(f.Submit(context.Background(), events, answer.Want{}))
 }
 
 func mixedFor(events [][]byte, want answer.Want) []answer.Outcome {
@@ -169,7 +180,12 @@ func (f *fake) spoiled(data []byte) ([]byte, error) {
 // serve runs the real server over f on loopback and returns its base URL.
 func serve(t *testing.T, f *fake) string {
 	t.Helper()
-	h, err := server.New(server.Config{Backend: f, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	return serveWith(t, f, server.New)
+}
+
+func serveWith(t *testing.T, f *fake, handler func(server.Config) (http.Handler, error)) string {
+	t.Helper()
+	h, err := handler(server.Config{Backend: f, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,23 @@ const (
 	// response: arriving, waiting, and a minute to send 32 MiB.
 	writeTimeout = readTimeout + maxWait + time.Minute
 
+	// maxSubmitStreams bounds what streams hold, at maxStreamBytes each: 400 MB.
+	// Each sender needs one; who finds none free has Submit.
+	maxSubmitStreams = 16
+
+	// maxStreamBytes bounds the events of one stream that are not answered yet:
+	// beyond it nothing is read, and the client waits. At about 1 KB each they
+	// are two full epochs, so that one fills while the other is published.
+	maxStreamBytes = 24 << 20
+
+	// eventOverhead is what an event under way takes beside its bytes.
+	eventOverhead = 700
+
+	// maxChunks is how many chunks of a stream may have joined and not be
+	// answered: an epoch of a second, filled by chunks that are sent every
+	// millisecond.
+	maxChunks = 1000
+
 	// idleTimeout keeps a connection for a client's next request: monitors
 	// come back at every epoch, which is at least once a minute.
 	idleTimeout = 2 * time.Minute
@@ -54,3 +71,23 @@ const (
 	// year, the most that HTTP caches heed.
 	tileAge = 365 * 24 * 3600
 )
+
+// streamTimes bound a SubmitStream in time, with defaultTimes outside tests.
+type streamTimes struct {
+	chunk  time.Duration // longest until the next chunk has arrived
+	wait   time.Duration // longest that a chunk waits for room, and again to be published
+	answer time.Duration // longest that the client may take to read an answer
+	stream time.Duration // from here on no chunk is read
+}
+
+var defaultTimes = streamTimes{
+	// As a whole request, and a pause: a sender with nothing to send opens
+	// another stream when it has.
+	chunk: readTimeout + 30*time.Second,
+	wait:  maxWait,
+	// An answer has 1,000 refusals at most, 1.5 MB.
+	answer: 30 * time.Second,
+	// So that what a stream has piled up, in a proxy or here, ends some day, and
+	// a log's servers can be replaced.
+	stream: time.Hour,
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	musterv1 "github.com/musterlog/muster/api/v1"
+	"github.com/musterlog/muster/api/v1/musterv1connect"
 )
 
 // Config is what the edge is made of.
@@ -29,6 +30,10 @@ type handler struct {
 
 // New makes the handler of everything that a log serves to the public.
 func New(cfg Config) (http.Handler, error) {
+	return newHandler(cfg, defaultTimes)
+}
+
+func newHandler(cfg Config, times streamTimes) (http.Handler, error) {
 	if cfg.Backend == nil {
 		return nil, errors.New("a server needs a backend")
 	}
@@ -36,7 +41,7 @@ func New(cfg Config) (http.Handler, error) {
 		cfg.Logger = slog.Default()
 	}
 	h := &handler{backend: cfg.Backend, logger: cfg.Logger}
-	h.prefix, h.account = newService(cfg)
+	h.prefix, h.account = newService(cfg, times)
 	return h, nil
 }
 
@@ -53,7 +58,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The path as it was sent: %30 is not another spelling of 0.
 	path := r.URL.EscapedPath()
 	if strings.HasPrefix(path, h.prefix) {
-		r.Body = http.MaxBytesReader(w, r.Body, musterv1.MaxRequest+maxBodySlack)
+		if path == musterv1connect.MusterServiceSubmitStreamProcedure {
+			r = paced(w, r)
+		} else {
+			r.Body = http.MaxBytesReader(w, r.Body, musterv1.MaxRequest+maxBodySlack)
+		}
 		h.account.ServeHTTP(w, r)
 		return
 	}

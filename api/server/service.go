@@ -7,26 +7,30 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 
 	"connectrpc.com/connect"
 
 	musterv1 "github.com/musterlog/muster/api/v1"
 	"github.com/musterlog/muster/api/v1/musterv1connect"
 	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/event"
 )
 
 // service is the account API: it carries bytes between protobuf and the backend.
 type service struct {
 	backend Backend
 	logger  *slog.Logger
+	times   streamTimes
+	streams atomic.Int64 // SubmitStreams that are open
 }
 
 // errInternal is all that a caller learns of a fault; the cause may name paths
 // or accounts.
 var errInternal = errors.New("the log has a fault; its operator finds the cause in the server's log")
 
-func newService(cfg Config) (string, http.Handler) {
-	s := &service{cfg.Backend, cfg.Logger}
+func newService(cfg Config, times streamTimes) (string, http.Handler) {
+	s := &service{backend: cfg.Backend, logger: cfg.Logger, times: times}
 	return musterv1connect.NewMusterServiceHandler(s,
 		connect.WithReadMaxBytes(musterv1.MaxRequest),
 		connect.WithSendMaxBytes(musterv1.MaxResponse),
@@ -44,9 +48,8 @@ func (s *service) recovered(_ context.Context, spec connect.Spec, _ http.Header,
 
 func (s *service) Submit(ctx context.Context, r *musterv1.SubmitRequest) (*musterv1.SubmitResponse, error) {
 	events := r.GetEvents()
-	if len(events) == 0 || len(events) > musterv1.MaxEvents {
-		return nil, connect.NewError(connect.CodeInvalidArgument,
-			fmt.Errorf("%d events: want 1 to %d in one call", len(events), musterv1.MaxEvents))
+	if err := countEvents(events); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
@@ -69,15 +72,18 @@ func (s *service) Submit(ctx context.Context, r *musterv1.SubmitRequest) (*muste
 	return response, nil
 }
 
+func countEvents(events [][]byte) error {
+	if len(events) == 0 || len(events) > musterv1.MaxEvents {
+		return connect.NewError(connect.CodeInvalidArgument,
+			fmt.Errorf("%d events: want 1 to %d in one message", len(events), musterv1.MaxEvents))
+	}
+	return nil
+}
+
 func result(o *answer.Outcome) *musterv1.SubmitResult {
 	switch {
 	case o.Refused != nil:
-		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Refused{Refused: &musterv1.Refused{
-			Rule:    string(o.Refused.Rule),
-			Role:    uint32(o.Refused.Role),
-			Message: o.Refused.Detail,
-			Head:    o.Refused.Head,
-		}}}
+		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Refused{Refused: refused(o.Refused)}}
 	case o.Err != nil:
 		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Unavailable{
 			Unavailable: &musterv1.Unavailable{Message: o.Err.Error()},
@@ -89,6 +95,10 @@ func result(o *answer.Outcome) *musterv1.SubmitResult {
 		}
 		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Accepted{Accepted: a}}
 	}
+}
+
+func refused(e *event.Error) *musterv1.Refused {
+	return &musterv1.Refused{Rule: string(e.Rule), Role: uint32(e.Role), Message: e.Detail, Head: e.Head}
 }
 
 func (s *service) Lookup(ctx context.Context, r *musterv1.LookupRequest) (*musterv1.LookupResponse, error) {

@@ -497,6 +497,165 @@ func (x *Unavailable) GetMessage() string {
 	return ""
 }
 
+// SubmitStreamRequest is one chunk.
+type SubmitStreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Encoded Events (protocol section 3), 1 to 1000 of them. Few large chunks
+	// cost less than many small ones.
+	Events        [][]byte `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitStreamRequest) Reset() {
+	*x = SubmitStreamRequest{}
+	mi := &file_muster_v1_muster_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitStreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitStreamRequest) ProtoMessage() {}
+
+func (x *SubmitStreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_muster_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitStreamRequest.ProtoReflect.Descriptor instead.
+func (*SubmitStreamRequest) Descriptor() ([]byte, []int) {
+	return file_muster_v1_muster_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SubmitStreamRequest) GetEvents() [][]byte {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// SubmitStreamResponse answers further events of the stream.
+type SubmitStreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many events of the stream, from its first on, are answered so far. Those
+	// that stand in no refused are logged and published under a checkpoint that
+	// meets the log's policy. Who wants to know where sends them again with Submit.
+	Answered uint64 `protobuf:"varint,1,opt,name=answered,proto3" json:"answered,omitempty"`
+	// Those of the events answered since the last response that are not logged,
+	// in their order.
+	Refused       []*RefusedEvent `protobuf:"bytes,2,rep,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitStreamResponse) Reset() {
+	*x = SubmitStreamResponse{}
+	mi := &file_muster_v1_muster_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitStreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitStreamResponse) ProtoMessage() {}
+
+func (x *SubmitStreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_muster_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitStreamResponse.ProtoReflect.Descriptor instead.
+func (*SubmitStreamResponse) Descriptor() ([]byte, []int) {
+	return file_muster_v1_muster_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SubmitStreamResponse) GetAnswered() uint64 {
+	if x != nil {
+		return x.Answered
+	}
+	return 0
+}
+
+func (x *SubmitStreamResponse) GetRefused() []*RefusedEvent {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+// RefusedEvent is an event of a stream that will not be logged.
+type RefusedEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number in the stream, from 0 on.
+	Index         uint64   `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Refused       *Refused `protobuf:"bytes,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefusedEvent) Reset() {
+	*x = RefusedEvent{}
+	mi := &file_muster_v1_muster_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefusedEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefusedEvent) ProtoMessage() {}
+
+func (x *RefusedEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_muster_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefusedEvent.ProtoReflect.Descriptor instead.
+func (*RefusedEvent) Descriptor() ([]byte, []int) {
+	return file_muster_v1_muster_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RefusedEvent) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *RefusedEvent) GetRefused() *Refused {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
 type LookupRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The canonical Request (protocol section 5).
@@ -507,7 +666,7 @@ type LookupRequest struct {
 
 func (x *LookupRequest) Reset() {
 	*x = LookupRequest{}
-	mi := &file_muster_v1_muster_proto_msgTypes[6]
+	mi := &file_muster_v1_muster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -519,7 +678,7 @@ func (x *LookupRequest) String() string {
 func (*LookupRequest) ProtoMessage() {}
 
 func (x *LookupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_muster_proto_msgTypes[6]
+	mi := &file_muster_v1_muster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -532,7 +691,7 @@ func (x *LookupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupRequest.ProtoReflect.Descriptor instead.
 func (*LookupRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_muster_proto_rawDescGZIP(), []int{6}
+	return file_muster_v1_muster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LookupRequest) GetRequest() []byte {
@@ -553,7 +712,7 @@ type LookupResponse struct {
 
 func (x *LookupResponse) Reset() {
 	*x = LookupResponse{}
-	mi := &file_muster_v1_muster_proto_msgTypes[7]
+	mi := &file_muster_v1_muster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +724,7 @@ func (x *LookupResponse) String() string {
 func (*LookupResponse) ProtoMessage() {}
 
 func (x *LookupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_muster_proto_msgTypes[7]
+	mi := &file_muster_v1_muster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +737,7 @@ func (x *LookupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupResponse.ProtoReflect.Descriptor instead.
 func (*LookupResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_muster_proto_rawDescGZIP(), []int{7}
+	return file_muster_v1_muster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LookupResponse) GetAnswer() []byte {
@@ -596,7 +755,7 @@ type InfoRequest struct {
 
 func (x *InfoRequest) Reset() {
 	*x = InfoRequest{}
-	mi := &file_muster_v1_muster_proto_msgTypes[8]
+	mi := &file_muster_v1_muster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +767,7 @@ func (x *InfoRequest) String() string {
 func (*InfoRequest) ProtoMessage() {}
 
 func (x *InfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_muster_proto_msgTypes[8]
+	mi := &file_muster_v1_muster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +780,7 @@ func (x *InfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfoRequest.ProtoReflect.Descriptor instead.
 func (*InfoRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_muster_proto_rawDescGZIP(), []int{8}
+	return file_muster_v1_muster_proto_rawDescGZIP(), []int{11}
 }
 
 // InfoResponse is the log's word alone: what a client trusts comes from its
@@ -652,7 +811,7 @@ type InfoResponse struct {
 
 func (x *InfoResponse) Reset() {
 	*x = InfoResponse{}
-	mi := &file_muster_v1_muster_proto_msgTypes[9]
+	mi := &file_muster_v1_muster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -664,7 +823,7 @@ func (x *InfoResponse) String() string {
 func (*InfoResponse) ProtoMessage() {}
 
 func (x *InfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_muster_proto_msgTypes[9]
+	mi := &file_muster_v1_muster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -677,7 +836,7 @@ func (x *InfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfoResponse.ProtoReflect.Descriptor instead.
 func (*InfoResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_muster_proto_rawDescGZIP(), []int{9}
+	return file_muster_v1_muster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *InfoResponse) GetOrigin() string {
@@ -771,7 +930,15 @@ const file_muster_v1_muster_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x12\n" +
 	"\x04head\x18\x04 \x01(\fR\x04head\"'\n" +
 	"\vUnavailable\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\")\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\"-\n" +
+	"\x13SubmitStreamRequest\x12\x16\n" +
+	"\x06events\x18\x01 \x03(\fR\x06events\"e\n" +
+	"\x14SubmitStreamResponse\x12\x1a\n" +
+	"\banswered\x18\x01 \x01(\x04R\banswered\x121\n" +
+	"\arefused\x18\x02 \x03(\v2\x17.muster.v1.RefusedEventR\arefused\"R\n" +
+	"\fRefusedEvent\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12,\n" +
+	"\arefused\x18\x02 \x01(\v2\x12.muster.v1.RefusedR\arefused\")\n" +
 	"\rLookupRequest\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\fR\arequest\"(\n" +
 	"\x0eLookupResponse\x12\x16\n" +
@@ -790,9 +957,10 @@ const file_muster_v1_muster_proto_rawDesc = "" +
 	"\x0eserver_version\x18\t \x01(\tR\rserverVersion*,\n" +
 	"\x04Wait\x12\x12\n" +
 	"\x0eWAIT_PUBLISHED\x10\x00\x12\x10\n" +
-	"\fWAIT_DURABLE\x10\x012\xd5\x01\n" +
+	"\fWAIT_DURABLE\x10\x012\xaf\x02\n" +
 	"\rMusterService\x12B\n" +
-	"\x06Submit\x12\x18.muster.v1.SubmitRequest\x1a\x19.muster.v1.SubmitResponse\"\x03\x90\x02\x02\x12B\n" +
+	"\x06Submit\x12\x18.muster.v1.SubmitRequest\x1a\x19.muster.v1.SubmitResponse\"\x03\x90\x02\x02\x12X\n" +
+	"\fSubmitStream\x12\x1e.muster.v1.SubmitStreamRequest\x1a\x1f.muster.v1.SubmitStreamResponse\"\x03\x90\x02\x02(\x010\x01\x12B\n" +
 	"\x06Lookup\x12\x18.muster.v1.LookupRequest\x1a\x19.muster.v1.LookupResponse\"\x03\x90\x02\x02\x12<\n" +
 	"\x04Info\x12\x16.muster.v1.InfoRequest\x1a\x17.muster.v1.InfoResponse\"\x03\x90\x02\x01B-Z+github.com/musterlog/muster/api/v1;musterv1b\x06proto3"
 
@@ -809,19 +977,22 @@ func file_muster_v1_muster_proto_rawDescGZIP() []byte {
 }
 
 var file_muster_v1_muster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_muster_v1_muster_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_muster_v1_muster_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_muster_v1_muster_proto_goTypes = []any{
-	(Wait)(0),              // 0: muster.v1.Wait
-	(*SubmitRequest)(nil),  // 1: muster.v1.SubmitRequest
-	(*SubmitResponse)(nil), // 2: muster.v1.SubmitResponse
-	(*SubmitResult)(nil),   // 3: muster.v1.SubmitResult
-	(*Accepted)(nil),       // 4: muster.v1.Accepted
-	(*Refused)(nil),        // 5: muster.v1.Refused
-	(*Unavailable)(nil),    // 6: muster.v1.Unavailable
-	(*LookupRequest)(nil),  // 7: muster.v1.LookupRequest
-	(*LookupResponse)(nil), // 8: muster.v1.LookupResponse
-	(*InfoRequest)(nil),    // 9: muster.v1.InfoRequest
-	(*InfoResponse)(nil),   // 10: muster.v1.InfoResponse
+	(Wait)(0),                    // 0: muster.v1.Wait
+	(*SubmitRequest)(nil),        // 1: muster.v1.SubmitRequest
+	(*SubmitResponse)(nil),       // 2: muster.v1.SubmitResponse
+	(*SubmitResult)(nil),         // 3: muster.v1.SubmitResult
+	(*Accepted)(nil),             // 4: muster.v1.Accepted
+	(*Refused)(nil),              // 5: muster.v1.Refused
+	(*Unavailable)(nil),          // 6: muster.v1.Unavailable
+	(*SubmitStreamRequest)(nil),  // 7: muster.v1.SubmitStreamRequest
+	(*SubmitStreamResponse)(nil), // 8: muster.v1.SubmitStreamResponse
+	(*RefusedEvent)(nil),         // 9: muster.v1.RefusedEvent
+	(*LookupRequest)(nil),        // 10: muster.v1.LookupRequest
+	(*LookupResponse)(nil),       // 11: muster.v1.LookupResponse
+	(*InfoRequest)(nil),          // 12: muster.v1.InfoRequest
+	(*InfoResponse)(nil),         // 13: muster.v1.InfoResponse
 }
 var file_muster_v1_muster_proto_depIdxs = []int32{
 	0,  // 0: muster.v1.SubmitRequest.wait:type_name -> muster.v1.Wait
@@ -829,17 +1000,21 @@ var file_muster_v1_muster_proto_depIdxs = []int32{
 	4,  // 2: muster.v1.SubmitResult.accepted:type_name -> muster.v1.Accepted
 	5,  // 3: muster.v1.SubmitResult.refused:type_name -> muster.v1.Refused
 	6,  // 4: muster.v1.SubmitResult.unavailable:type_name -> muster.v1.Unavailable
-	1,  // 5: muster.v1.MusterService.Submit:input_type -> muster.v1.SubmitRequest
-	7,  // 6: muster.v1.MusterService.Lookup:input_type -> muster.v1.LookupRequest
-	9,  // 7: muster.v1.MusterService.Info:input_type -> muster.v1.InfoRequest
-	2,  // 8: muster.v1.MusterService.Submit:output_type -> muster.v1.SubmitResponse
-	8,  // 9: muster.v1.MusterService.Lookup:output_type -> muster.v1.LookupResponse
-	10, // 10: muster.v1.MusterService.Info:output_type -> muster.v1.InfoResponse
-	8,  // [8:11] is the sub-list for method output_type
-	5,  // [5:8] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	9,  // 5: muster.v1.SubmitStreamResponse.refused:type_name -> muster.v1.RefusedEvent
+	5,  // 6: muster.v1.RefusedEvent.refused:type_name -> muster.v1.Refused
+	1,  // 7: muster.v1.MusterService.Submit:input_type -> muster.v1.SubmitRequest
+	7,  // 8: muster.v1.MusterService.SubmitStream:input_type -> muster.v1.SubmitStreamRequest
+	10, // 9: muster.v1.MusterService.Lookup:input_type -> muster.v1.LookupRequest
+	12, // 10: muster.v1.MusterService.Info:input_type -> muster.v1.InfoRequest
+	2,  // 11: muster.v1.MusterService.Submit:output_type -> muster.v1.SubmitResponse
+	8,  // 12: muster.v1.MusterService.SubmitStream:output_type -> muster.v1.SubmitStreamResponse
+	11, // 13: muster.v1.MusterService.Lookup:output_type -> muster.v1.LookupResponse
+	13, // 14: muster.v1.MusterService.Info:output_type -> muster.v1.InfoResponse
+	11, // [11:15] is the sub-list for method output_type
+	7,  // [7:11] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_muster_proto_init() }
@@ -859,7 +1034,7 @@ func file_muster_v1_muster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_muster_proto_rawDesc), len(file_muster_v1_muster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

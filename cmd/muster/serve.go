@@ -197,6 +197,8 @@ type backend struct {
 	cfg log.Config
 }
 
+func (b *backend) Admit(events [][]byte) server.Batch { return b.Log.Admit(events) }
+
 func (b *backend) Checkpoint() []byte { return b.Published() }
 
 func (b *backend) Tile(_ context.Context, level int, n uint64, width int) ([]byte, error) {

@@ -51,6 +51,9 @@ const (
 const (
 	// MusterServiceSubmitProcedure is the fully-qualified name of the MusterService's Submit RPC.
 	MusterServiceSubmitProcedure = "/muster.v1.MusterService/Submit"
+	// MusterServiceSubmitStreamProcedure is the fully-qualified name of the MusterService's
+	// SubmitStream RPC.
+	MusterServiceSubmitStreamProcedure = "/muster.v1.MusterService/SubmitStream"
 	// MusterServiceLookupProcedure is the fully-qualified name of the MusterService's Lookup RPC.
 	MusterServiceLookupProcedure = "/muster.v1.MusterService/Lookup"
 	// MusterServiceInfoProcedure is the fully-qualified name of the MusterService's Info RPC.
@@ -66,6 +69,17 @@ type MusterServiceClient interface {
 	// signature, gives the result of the logged one: after a lost answer, send
 	// the same events again.
 	Submit(context.Context, *v1.SubmitRequest) (*v1.SubmitResponse, error)
+	// SubmitStream is Submit for many events: a backfill, or a server that sends
+	// all day. Each message of the client is a chunk of events; chunks are logged
+	// in their order, many at once, and events of one account may stand in
+	// several. The server says again and again how many are answered, and reads
+	// on only while it has room, so that a client never has to come again
+	// because it was too fast. An event that cannot be logged now ends the stream
+	// with unavailable: what came before it is answered, and the client sends the
+	// rest again in a new stream. Answers come while chunks are still being sent,
+	// which needs HTTP/2 (without TLS: h2c). Over HTTP/1.1, send 1000 events at a
+	// time with Submit.
+	SubmitStream(context.Context) (*connect.BidiStreamForClientSimple[v1.SubmitStreamRequest, v1.SubmitStreamResponse], error)
 	// Lookup answers what a client asks of 1 to 200 accounts, under the newest
 	// published checkpoint. It fails with unavailable if this server is behind
 	// what the client has seen. It is never a GET, so that no account_id stands
@@ -93,6 +107,13 @@ func NewMusterServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
+		submitStream: connect.NewClient[v1.SubmitStreamRequest, v1.SubmitStreamResponse](
+			httpClient,
+			baseURL+MusterServiceSubmitStreamProcedure,
+			connect.WithSchema(musterServiceMethods.ByName("SubmitStream")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
 		lookup: connect.NewClient[v1.LookupRequest, v1.LookupResponse](
 			httpClient,
 			baseURL+MusterServiceLookupProcedure,
@@ -112,9 +133,10 @@ func NewMusterServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 
 // musterServiceClient implements MusterServiceClient.
 type musterServiceClient struct {
-	submit *connect.Client[v1.SubmitRequest, v1.SubmitResponse]
-	lookup *connect.Client[v1.LookupRequest, v1.LookupResponse]
-	info   *connect.Client[v1.InfoRequest, v1.InfoResponse]
+	submit       *connect.Client[v1.SubmitRequest, v1.SubmitResponse]
+	submitStream *connect.Client[v1.SubmitStreamRequest, v1.SubmitStreamResponse]
+	lookup       *connect.Client[v1.LookupRequest, v1.LookupResponse]
+	info         *connect.Client[v1.InfoRequest, v1.InfoResponse]
 }
 
 // Submit calls muster.v1.MusterService.Submit.
@@ -124,6 +146,11 @@ func (c *musterServiceClient) Submit(ctx context.Context, req *v1.SubmitRequest)
 		return response.Msg, err
 	}
 	return nil, err
+}
+
+// SubmitStream calls muster.v1.MusterService.SubmitStream.
+func (c *musterServiceClient) SubmitStream(ctx context.Context) (*connect.BidiStreamForClientSimple[v1.SubmitStreamRequest, v1.SubmitStreamResponse], error) {
+	return c.submitStream.CallBidiStreamSimple(ctx)
 }
 
 // Lookup calls muster.v1.MusterService.Lookup.
@@ -153,6 +180,17 @@ type MusterServiceHandler interface {
 	// signature, gives the result of the logged one: after a lost answer, send
 	// the same events again.
 	Submit(context.Context, *v1.SubmitRequest) (*v1.SubmitResponse, error)
+	// SubmitStream is Submit for many events: a backfill, or a server that sends
+	// all day. Each message of the client is a chunk of events; chunks are logged
+	// in their order, many at once, and events of one account may stand in
+	// several. The server says again and again how many are answered, and reads
+	// on only while it has room, so that a client never has to come again
+	// because it was too fast. An event that cannot be logged now ends the stream
+	// with unavailable: what came before it is answered, and the client sends the
+	// rest again in a new stream. Answers come while chunks are still being sent,
+	// which needs HTTP/2 (without TLS: h2c). Over HTTP/1.1, send 1000 events at a
+	// time with Submit.
+	SubmitStream(context.Context, *connect.BidiStream[v1.SubmitStreamRequest, v1.SubmitStreamResponse]) error
 	// Lookup answers what a client asks of 1 to 200 accounts, under the newest
 	// published checkpoint. It fails with unavailable if this server is behind
 	// what the client has seen. It is never a GET, so that no account_id stands
@@ -176,6 +214,13 @@ func NewMusterServiceHandler(svc MusterServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
+	musterServiceSubmitStreamHandler := connect.NewBidiStreamHandler(
+		MusterServiceSubmitStreamProcedure,
+		svc.SubmitStream,
+		connect.WithSchema(musterServiceMethods.ByName("SubmitStream")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
 	musterServiceLookupHandler := connect.NewUnaryHandlerSimple(
 		MusterServiceLookupProcedure,
 		svc.Lookup,
@@ -194,6 +239,8 @@ func NewMusterServiceHandler(svc MusterServiceHandler, opts ...connect.HandlerOp
 		switch r.URL.Path {
 		case MusterServiceSubmitProcedure:
 			musterServiceSubmitHandler.ServeHTTP(w, r)
+		case MusterServiceSubmitStreamProcedure:
+			musterServiceSubmitStreamHandler.ServeHTTP(w, r)
 		case MusterServiceLookupProcedure:
 			musterServiceLookupHandler.ServeHTTP(w, r)
 		case MusterServiceInfoProcedure:
@@ -209,6 +256,10 @@ type UnimplementedMusterServiceHandler struct{}
 
 func (UnimplementedMusterServiceHandler) Submit(context.Context, *v1.SubmitRequest) (*v1.SubmitResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("muster.v1.MusterService.Submit is not implemented"))
+}
+
+func (UnimplementedMusterServiceHandler) SubmitStream(context.Context, *connect.BidiStream[v1.SubmitStreamRequest, v1.SubmitStreamResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("muster.v1.MusterService.SubmitStream is not implemented"))
 }
 
 func (UnimplementedMusterServiceHandler) Lookup(context.Context, *v1.LookupRequest) (*v1.LookupResponse, error) {

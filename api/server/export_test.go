@@ -1,0 +1,19 @@
+package server
+
+import (
+	"net/http"
+	"time"
+)
+
+const (
+	MaxSubmitStreams = maxSubmitStreams
+	MaxStreamBytes   = maxStreamBytes
+	EventOverhead    = eventOverhead
+)
+
+// Impatient makes handlers with other times for streams.
+func Impatient(chunk, wait, answer, stream time.Duration) func(Config) (http.Handler, error) {
+	return func(cfg Config) (http.Handler, error) {
+		return newHandler(cfg, streamTimes{chunk: chunk, wait: wait, answer: answer, stream: stream})
+	}
+}
