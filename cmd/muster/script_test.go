@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/musterlog/muster/api/tile"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/name"
 )
@@ -36,6 +38,7 @@ func TestScripts(t *testing.T) {
 			"json":   scriptJSON,
 			"setenv": scriptSetenv,
 			"events": scriptEvents,
+			"frames": scriptFrames,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -213,4 +216,28 @@ func scriptEvents(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(lines, "")), 0o600))
 	ts.Setenv("ACCOUNT", phone.Account().String())
+}
+
+// scriptFrames writes the events of files that the command events made as
+// `muster import` takes them:
+//
+//	frames FILE EVENTS …
+func scriptFrames(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: frames FILE EVENTS ...")
+	}
+	var frames []byte
+	for _, name := range args[1:] {
+		d := json.NewDecoder(strings.NewReader(ts.ReadFile(name)))
+		for {
+			var row struct{ Event []byte }
+			if err := d.Decode(&row); err == io.EOF {
+				break
+			} else {
+				ts.Check(err)
+			}
+			frames = tile.AppendEntry(frames, row.Event)
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), frames, 0o600))
 }
