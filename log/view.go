@@ -139,8 +139,12 @@ func (l *Log) proof(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error
 	return p, index, l.cfg.Store.PutProof(id, seq, p, index)
 }
 
-func (v *view) Prefix(indexes []name.Index) (*prefix.Proof, error) {
-	return v.prefixes.Prove(v.cfg.Store, indexes)
+func (v *view) Prefix(indexes []name.Index) (p *prefix.Proof, err error) {
+	err = v.cfg.Store.ReadPrefix(func(leaves prefix.Leaves) error {
+		p, err = v.prefixes.Prove(leaves, indexes)
+		return err
+	})
+	return p, err
 }
 
 func (v *view) Node(level uint, index uint64) (leaf.Hash, error) {

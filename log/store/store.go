@@ -138,6 +138,12 @@ type Store interface {
 	// PrefixLeaves yields all leaves of the prefix tree, ascending by index.
 	PrefixLeaves() iter.Seq2[prefix.Leaf, error]
 
+	// ReadPrefix gives read the leaves of the prefix tree as Range and Value do,
+	// at less cost for many ranges, above all ascending ones. They are those of
+	// every batch that was committed before the call, and valid until read
+	// returns, for one goroutine.
+	ReadPrefix(read func(prefix.Leaves) error) error
+
 	// Proof is the VRF proof of (account, seq), and the index that it proves, if
 	// PutProof kept them: a cache of something that can be computed again, so
 	// PutProof need not be durable.

@@ -213,19 +213,54 @@ func (s *Store) PrefixLeaves() iter.Seq2[prefix.Leaf, error] {
 // Range appends the prefix leaves whose index begins with the first depth bits
 // of an index.
 func (s *Store) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix.Leaf, error) {
+	err := s.ReadPrefix(func(leaves prefix.Leaves) (err error) {
+		dst, err = leaves.Range(dst, index, depth)
+		return err
+	})
+	return dst, err
+}
+
+// ReadPrefix gives read the prefix leaves under one iterator, which is dear to
+// make.
+func (s *Store) ReadPrefix(read func(prefix.Leaves) error) (err error) {
+	it, err := s.db.NewIter(&pebbledb.IterOptions{LowerBound: key{tablePrefix}, UpperBound: after(tablePrefix)})
+	if err != nil {
+		return fmt.Errorf("reading prefix leaves: %w", err)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	return read(&prefixReader{s, it})
+}
+
+type prefixReader struct {
+	*Store
+	it *pebbledb.Iterator
+}
+
+// Range is Store.Range.
+func (r *prefixReader) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix.Leaf, error) {
 	if depth < 0 || depth > 256 {
 		return nil, fmt.Errorf("reading prefix leaves: depth %d, want 0 to 256", depth)
 	}
 	lower, upper := prefixBounds(index, depth)
-	err := s.scan(lower, upper, func(k key, value []byte) (bool, error) {
+	for more := r.it.SeekGE(lower); more; more = r.it.Next() {
+		k := key(r.it.Key())
+		if bytes.Compare(k, upper) >= 0 {
+			break
+		}
+		value, err := r.it.ValueAndErr()
+		if err != nil {
+			return nil, fmt.Errorf("reading %v: %w", k, err)
+		}
 		l, err := decodePrefix(k, value)
 		if err != nil {
-			return false, err
+			return nil, fmt.Errorf("reading %v: %w", k, err)
 		}
 		dst = append(dst, l)
-		return true, nil
-	})
-	return dst, err
+	}
+	if err := r.it.Error(); err != nil {
+		return nil, fmt.Errorf("reading from %v: %w", lower, err)
+	}
+	return dst, nil
 }
 
 // Value is made from the EVENT leaf of a prefix leaf, and checked against it.

@@ -131,8 +131,15 @@ func (m *Model) checkPending(s store.Store) error {
 	return nil
 }
 
-// checkRanges reads below every prefix of an index, which need not be stored.
+// checkRanges reads below every prefix of an index, which need not be stored:
+// each by itself, and all in one ReadPrefix.
 func (m *Model) checkRanges(s store.Store, index name.Index) error {
+	return errors.Join(m.checkRangesOf(s, index), s.ReadPrefix(func(leaves prefix.Leaves) error {
+		return m.checkRangesOf(leaves, index)
+	}))
+}
+
+func (m *Model) checkRangesOf(s prefix.Leaves, index name.Index) error {
 	sorted := slices.SortedFunc(slices.Values(m.Prefix), func(a, b prefix.Leaf) int { return bytes.Compare(a.Index[:], b.Index[:]) })
 	before := prefix.Leaf{Position: 7}
 	for depth := range 256 {
