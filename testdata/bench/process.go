@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/musterlog/muster/api/client"
+	"github.com/musterlog/muster/log/answer"
+)
+
+// process is a muster command that serves on loopback.
+type process struct {
+	*exec.Cmd
+	url    string
+	output lockedBuilder
+	ended  chan struct{}
+	err    error // once ended is closed
+}
+
+// start starts the built command with --listen and a free address.
+func (b *bench) start(args ...string) (*process, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		return nil, err
+	}
+	p := &process{Cmd: exec.Command(b.binary(), append(args, "--listen", address)...), url: "http://" + address, ended: make(chan struct{})}
+	p.Stdout, p.Stderr = &p.output, &p.output
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	go func() { p.err = p.Wait(); close(p.ended) }()
+	return p, nil
+}
+
+// serve starts the log's server, and says how long it took until it answered.
+func (b *bench) serve(args ...string) (*process, time.Duration, error) {
+	began := time.Now()
+	p, err := b.start(append([]string{"serve", "--dir", b.logDir()}, args...)...)
+	if err != nil {
+		return nil, 0, err
+	}
+	c, err := client.New(client.Config{URL: p.url})
+	if err != nil {
+		return nil, 0, err
+	}
+	err = p.answers(b.ctx, 10*time.Minute, func(ctx context.Context) error { _, err := c.Info(ctx); return err })
+	return p, time.Since(began), err
+}
+
+// answers asks until there is an answer.
+func (p *process) answers(ctx context.Context, limit time.Duration, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("%s ended: %w: %s", p, p.err, p.output.String())
+		case <-ctx.Done():
+			return errors.Join(err, p.kill())
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// stop ends it in good order.
+func (p *process) stop() error {
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	<-p.ended
+	if p.err != nil {
+		return fmt.Errorf("%s: %w: %s", p, p.err, p.output.String())
+	}
+	return nil
+}
+
+// kill ends it as kill -9 does.
+func (p *process) kill() error {
+	err := p.Process.Signal(syscall.SIGKILL)
+	<-p.ended
+	return err
+}
+
+// stopAll ends what still runs.
+func stopAll(all ...*process) {
+	for _, p := range all {
+		if p != nil {
+			p.kill()
+		}
+	}
+}
+
+// send submits batches over the API, many at a time, and waits until all are
+// published.
+func send(ctx context.Context, url string, batches [][][]byte) error {
+	c, err := client.New(client.Config{URL: url})
+	if err != nil {
+		return err
+	}
+	return together(batches, func(batch [][]byte) ([]answer.Outcome, error) { return c.Submit(ctx, batch, answer.Want{}) })
+}
+
+// together submits batches, many at a time, in any way.
+func together(batches [][][]byte, submit func([][]byte) ([]answer.Outcome, error)) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	next := make(chan [][]byte)
+	for range min(inFlight, len(batches)) {
+		wg.Go(func() {
+			for batch := range next {
+				outcomes, err := submit(batch)
+				for i := range outcomes {
+					if err = outcomes[i].Err; outcomes[i].Refused != nil {
+						err = outcomes[i].Refused
+					}
+					if err != nil {
+						break
+					}
+				}
+				if err != nil {
+					mu.Lock()
+					failed = err
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, batch := range batches {
+		next <- batch
+	}
+	close(next)
+	wg.Wait()
+	return failed
+}
+
+// lockedBuilder collects a process's output.
+type lockedBuilder struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (l *lockedBuilder) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Builder.Write(p)
+}
+
+func (l *lockedBuilder) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Builder.String()
+}

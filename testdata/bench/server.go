@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/musterlog/muster/api/client"
+	"github.com/musterlog/muster/verifier"
+)
+
+// server is the real `muster serve` on the log's folder: what it starts in,
+// what its API costs, and what it takes in memory and on the disk.
+func (b *bench) server() (err error) {
+	if err := b.ready(0); err != nil { // for the VRF key
+		return err
+	}
+	vrfKey, policy := b.cfg.VRF, b.cfg.Policy
+	if err := b.close(); err != nil {
+		return err
+	}
+	var p *process
+	defer func() { stopAll(p) }()
+
+	clean := samples{}
+	for _, cold := range []bool{true, false} {
+		var took time.Duration
+		if p, took, err = b.restarted(cold); err != nil {
+			return err
+		}
+		clean[temperature(cold)] = append(clean[temperature(cold)], took.Seconds())
+		if cold {
+			if err := p.stop(); err != nil {
+				return err
+			}
+		}
+	}
+	b.figure("restart-clean", clean[temperature(true)][0], clean)
+
+	n := min(sampleEvents, b.town.Accounts/4)
+	api := samples{}
+	for range rounds {
+		batches, done, err := b.town.deviceAdds(n)
+		if err != nil {
+			return err
+		}
+		spent, err := p.spends(n, func() error { return send(b.ctx, p.url, batches) })
+		if err != nil {
+			return err
+		}
+		base, err := floor(vrfKey, batches)
+		if err := errors.Join(err, done()); err != nil {
+			return err
+		}
+		api["server_cpu_us"], api["floor_cpu_us"] = append(api["server_cpu_us"], spent.cpuMicros()), append(api["floor_cpu_us"], base.cpuMicros())
+	}
+	b.figure("api", median(api["floor_cpu_us"])/median(api["server_cpu_us"]), api)
+	if err := b.servedLookups(p, policy.Log.String()); err != nil {
+		return err
+	}
+	now, most, err := resident(p.Process.Pid)
+	if err != nil {
+		return err
+	}
+	b.figure("memory", float64(most)/(1<<30), samples{"resident_bytes": {float64(now)}, "most_resident_bytes": {float64(most)}})
+
+	killed := samples{}
+	for _, cold := range []bool{false, true} {
+		batches, done, err := b.town.deviceAdds(n) // so that there is something to replay
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(send(b.ctx, p.url, batches), done(), p.kill()); err != nil {
+			return err
+		}
+		var took time.Duration
+		if p, took, err = b.restarted(cold); err != nil {
+			return err
+		}
+		killed[temperature(cold)] = append(killed[temperature(cold)], took.Seconds())
+	}
+	b.figure("restart-killed", killed[temperature(true)][0], killed)
+
+	running, err := onDisk(b.logDir())
+	if err != nil {
+		return err
+	}
+	if err := p.stop(); err != nil {
+		return err
+	}
+	stopped, err := onDisk(b.logDir())
+	if err != nil {
+		return err
+	}
+	b.figure("disk", float64(stopped)/float64(b.town.Events), samples{"stopped_bytes": {float64(stopped)}, "running_bytes": {float64(running)}})
+	return nil
+}
+
+func temperature(cold bool) string {
+	if cold {
+		return "files_not_cached_s"
+	}
+	return "files_cached_s"
+}
+
+// restarted starts the server, cold: after the kernel forgot its files.
+func (b *bench) restarted(cold bool) (*process, time.Duration, error) {
+	if cold {
+		if err := forget(b.logDir()); err != nil {
+			return nil, 0, err
+		}
+	}
+	return b.serve()
+}
+
+// spends is what do costs a process, with what it leaves to the background.
+func (p *process) spends(events int, do func() error) (cost, error) {
+	rest := func() (at time.Duration, err error) {
+		for range 200 {
+			before := at
+			if at, err = processCPU(p.Process.Pid); err != nil || at == before {
+				return at, err
+			}
+			time.Sleep(150 * time.Millisecond)
+		}
+		return at, nil
+	}
+	before, err := rest()
+	if err != nil {
+		return cost{}, err
+	}
+	began := time.Now()
+	if err := do(); err != nil {
+		return cost{}, err
+	}
+	wall := time.Since(began)
+	after, err := rest()
+	return cost{events, after - before, wall}, err
+}
+
+// servedLookups is first lookups over the API: what they cost the server.
+func (b *bench) servedLookups(p *process, logKey string) error {
+	over, err := client.New(client.Config{URL: p.url})
+	if err != nil {
+		return err
+	}
+	policy, err := trusting(logKey)
+	if err != nil {
+		return err
+	}
+	c := &lookups{&verifier.Verifier{Policy: policy}, over}
+	questions := b.town.ending(1, mostLookups/4)
+	known, err := c.state(b.ctx, questions[:1])
+	if err != nil {
+		return err
+	}
+	if _, _, err := c.ask(b.ctx, known, questions, lookupBatch); err != nil {
+		return err
+	}
+	var spent []float64
+	for range rounds {
+		s, err := p.spends(len(questions), func() error { _, _, err := c.ask(b.ctx, known, questions, 1); return err })
+		if err != nil {
+			return err
+		}
+		spent = append(spent, s.cpuMicros())
+	}
+	b.figure("lookup-api", 1e6/median(spent), samples{"server_cpu_us": spent})
+	return nil
+}
