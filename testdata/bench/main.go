@@ -39,6 +39,8 @@ var measurements = []struct {
 	{"ingest", (*bench).ingest},
 	{"lookup", (*bench).lookup},
 	{"server", (*bench).server},
+	{"published", (*bench).published},
+	{"tree", (*bench).tree},
 	{"audit", (*bench).audit},
 }
 
@@ -47,6 +49,7 @@ type bench struct {
 	ctx   context.Context
 	dir   string
 	stage int // what the log has grown to
+	last  int // the stage at which the run ends
 	town  *town
 	*open // the log in this process; nil: closed
 	*report
@@ -94,7 +97,7 @@ func run(ctx context.Context, events int, dir, rows, out string, again bool) err
 		defer os.RemoveAll(temporary)
 		dir = temporary
 	}
-	b := &bench{ctx: ctx, dir: dir}
+	b := &bench{ctx: ctx, dir: dir, last: events}
 	var err error
 	if b.report, err = openReport(out); err != nil {
 		return err
@@ -107,7 +110,7 @@ func run(ctx context.Context, events int, dir, rows, out string, again bool) err
 		if err := b.grow(b.stage); err != nil {
 			return err
 		}
-		if b.town.Events > b.stage+b.stage/2 {
+		if b.stage != b.last && b.town.Events > b.stage+b.stage/2 {
 			progress("the log is past %d events: not measured there", b.stage)
 			continue
 		}
@@ -167,14 +170,21 @@ func (b *bench) prepare() error {
 		return fmt.Errorf("building muster: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(b.logDir(), "log.key")); err != nil {
-		init := exec.CommandContext(b.ctx, b.binary(), "init", "--dir", b.logDir(), "--origin", string(origin))
-		if out, err := init.CombinedOutput(); err != nil {
-			return fmt.Errorf("making the log: %w: %s", err, out)
+		if err := b.initLog(b.logDir()); err != nil {
+			return err
 		}
 	}
 	var err error
 	b.town, err = openTown(filepath.Join(b.dir, "town.json"))
 	return err
+}
+
+func (b *bench) initLog(dir string) error {
+	c := exec.CommandContext(b.ctx, b.binary(), "init", "--dir", dir, "--origin", string(origin))
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("making a log: %w: %s", err, out)
+	}
+	return nil
 }
 
 func (b *bench) binary() string { return filepath.Join(b.dir, "muster") }

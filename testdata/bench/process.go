@@ -25,16 +25,24 @@ type process struct {
 	err    error // once ended is closed
 }
 
-// start starts the built command with --listen and a free address.
-func (b *bench) start(args ...string) (*process, error) {
+func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// start starts the built command on a free address.
+func (b *bench) start(args ...string) (*process, error) {
+	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		return nil, err
-	}
+	return b.startAt(address, args...)
+}
+
+func (b *bench) startAt(address string, args ...string) (*process, error) {
 	p := &process{Cmd: exec.Command(b.binary(), append(args, "--listen", address)...), url: "http://" + address, ended: make(chan struct{})}
 	p.Stdout, p.Stderr = &p.output, &p.output
 	if err := p.Start(); err != nil {
@@ -44,14 +52,14 @@ func (b *bench) start(args ...string) (*process, error) {
 	return p, nil
 }
 
-// serve starts the log's server, and says how long it took until it answered.
-func (b *bench) serve(args ...string) (*process, time.Duration, error) {
-	began := time.Now()
-	p, err := b.start(append([]string{"serve", "--dir", b.logDir()}, args...)...)
+// serveAt starts a log's server, and says how long it took until it answered.
+func (b *bench) serveAt(address, dir string, args ...string) (*process, time.Duration, error) {
+	c, err := client.New(client.Config{URL: "http://" + address})
 	if err != nil {
 		return nil, 0, err
 	}
-	c, err := client.New(client.Config{URL: p.url})
+	began := time.Now()
+	p, err := b.startAt(address, append([]string{"serve", "--dir", dir}, args...)...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -76,6 +84,14 @@ func (p *process) answers(ctx context.Context, limit time.Duration, ask func(con
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
+}
+
+func (p *process) listens(context.Context) error {
+	c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // stop ends it in good order.
@@ -125,16 +141,7 @@ func together(batches [][][]byte, submit func([][]byte) ([]answer.Outcome, error
 	for range min(inFlight, len(batches)) {
 		wg.Go(func() {
 			for batch := range next {
-				outcomes, err := submit(batch)
-				for i := range outcomes {
-					if err = outcomes[i].Err; outcomes[i].Refused != nil {
-						err = outcomes[i].Refused
-					}
-					if err != nil {
-						break
-					}
-				}
-				if err != nil {
+				if err := failure(submit(batch)); err != nil {
 					mu.Lock()
 					failed = err
 					mu.Unlock()
@@ -148,6 +155,19 @@ func together(batches [][][]byte, submit func([][]byte) ([]answer.Outcome, error
 	close(next)
 	wg.Wait()
 	return failed
+}
+
+// failure is the first thing that went wrong.
+func failure(outcomes []answer.Outcome, err error) error {
+	for i := range outcomes {
+		switch o := &outcomes[i]; {
+		case o.Refused != nil:
+			return o.Refused
+		case o.Err != nil:
+			return o.Err
+		}
+	}
+	return err
 }
 
 // lockedBuilder collects a process's output.

@@ -109,7 +109,11 @@ func (b *bench) restarted(cold bool) (*process, time.Duration, error) {
 			return nil, 0, err
 		}
 	}
-	return b.serve()
+	address, err := freeAddress()
+	if err != nil {
+		return nil, 0, err
+	}
+	return b.serveAt(address, b.logDir())
 }
 
 // spends is what do costs a process, with what it leaves to the background.
