@@ -59,16 +59,8 @@ func (b *bench) ingest() error {
 	n := min(sampleEvents, b.town.Accounts/4)
 	var whole, base, ratio []float64
 	for range rounds {
-		batches, done, err := b.town.deviceAdds(n)
+		w, f, err := b.ingestRound(n)
 		if err != nil {
-			return err
-		}
-		w, err := metered(n, func() error { return b.open.submit(b.ctx, batches) })
-		if err != nil {
-			return err
-		}
-		f, err := floor(b.cfg.VRF, batches)
-		if err := errors.Join(err, done()); err != nil {
 			return err
 		}
 		whole, base = append(whole, w.cpuMicros()), append(base, f.cpuMicros())
@@ -80,4 +72,16 @@ func (b *bench) ingest() error {
 		b.figure("ingest-growth", median(whole)/million, nil)
 	}
 	return nil
+}
+
+func (b *bench) ingestRound(n int) (whole, base cost, err error) {
+	batches, done, err := b.town.deviceAdds(n)
+	if err != nil {
+		return cost{}, cost{}, err
+	}
+	if whole, err = metered(n, func() error { return b.open.submit(b.ctx, batches) }); err != nil {
+		return cost{}, cost{}, err
+	}
+	base, err = floor(b.cfg.VRF, batches)
+	return whole, base, errors.Join(err, done())
 }

@@ -76,15 +76,16 @@ func (b *bench) published() (err error) {
 // cosigned. The log's own process is the first.
 func (b *bench) cosigned(dir string) (all []*process, err error) {
 	logDir := filepath.Join(dir, "log")
-	if err := b.initLog(logDir); err != nil {
+	if err := createLog(logDir); err != nil {
 		return nil, err
 	}
-	vkey, err := os.ReadFile(filepath.Join(logDir, "log.vkey"))
+	signer, err := logKey()
 	if err != nil {
 		return nil, err
 	}
+	vkey := signer.Key().String()
 	logs := filepath.Join(dir, "policy")
-	text := "log " + string(vkey)
+	text := "log " + vkey + "\n"
 	if err := os.WriteFile(logs, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func (b *bench) cosigned(dir string) (all []*process, err error) {
 		args := []string{"witness", "--dir", folder, "--logs", logs, "--name", role + ".example", "--init"}
 		file := "witness.vkey"
 		if role == "auditor" {
-			args = []string{"audit", "--dir", folder, "--log", "http://" + address, "--vkey", strings.TrimSpace(string(vkey)), "--name", role + ".example"}
+			args = []string{"audit", "--dir", folder, "--log", "http://" + address, "--vkey", vkey, "--name", role + ".example"}
 			file = "auditor.vkey"
 		}
 		p, err := b.start(args...)

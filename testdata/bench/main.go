@@ -159,7 +159,7 @@ func (b *bench) measure(name string, run func(*bench) error) {
 	b.end(err, time.Since(began))
 }
 
-// prepare makes the folder's log, by the real command.
+// prepare builds the command, and makes the folder's log.
 func (b *bench) prepare() error {
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return err
@@ -170,21 +170,13 @@ func (b *bench) prepare() error {
 		return fmt.Errorf("building muster: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(b.logDir(), "log.key")); err != nil {
-		if err := b.initLog(b.logDir()); err != nil {
+		if err := createLog(b.logDir()); err != nil {
 			return err
 		}
 	}
 	var err error
 	b.town, err = openTown(filepath.Join(b.dir, "town.json"))
 	return err
-}
-
-func (b *bench) initLog(dir string) error {
-	c := exec.CommandContext(b.ctx, b.binary(), "init", "--dir", dir, "--origin", string(origin))
-	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("making a log: %w: %s", err, out)
-	}
-	return nil
 }
 
 func (b *bench) binary() string { return filepath.Join(b.dir, "muster") }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/musterlog/muster/log"
@@ -28,30 +27,50 @@ type open struct {
 	done  chan error
 }
 
+// logKey signs the town's log, which protects nothing.
+func logKey() (*checkpoint.Signer, error) { return checkpoint.NewSigner(string(origin), [32]byte{1}) }
+
+var vrfSeed = [32]byte{2}
+
+// config is the log's of a folder, laid out as `muster serve` wants it.
+func config(dir string) (log.Config, error) {
+	signer, err := logKey()
+	return log.Config{
+		Origin: origin, Signer: signer, VRF: vrf.NewPrivateKey(vrfSeed), Head: log.HeadFile(filepath.Join(dir, "signed-head")),
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}, err
+}
+
+// createLog makes an empty log in a new folder.
+func createLog(dir string) error {
+	cfg, err := config(dir)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	s, err := pebble.Create(pebble.Config{Dir: filepath.Join(dir, "store")})
+	if err != nil {
+		return err
+	}
+	cfg.Store = s
+	return errors.Join(
+		log.Create(cfg), s.Close(),
+		os.WriteFile(filepath.Join(dir, "vrf.key"), []byte(hex.EncodeToString(vrfSeed[:])+"\n"), 0o600),
+		os.WriteFile(filepath.Join(dir, "log.key"), []byte(cfg.Signer.Text()+"\n"), 0o600),
+	)
+}
+
 // openLog opens the log of a folder as `muster serve` does, with epochs of at
 // most so many events, under a policy of four cosigners in this process.
 func openLog(dir string, epochEvents int) (*open, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "log.key"))
-	if err != nil {
+	o := &open{done: make(chan error, 1)}
+	var err error
+	if o.cfg, err = config(dir); err != nil {
 		return nil, err
 	}
-	signer, err := checkpoint.ParseSigner(strings.TrimSuffix(string(text), "\n"))
-	if err != nil {
-		return nil, err
-	}
-	text, err = os.ReadFile(filepath.Join(dir, "vrf.key"))
-	if err != nil {
-		return nil, err
-	}
-	seed, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(seed) != 32 {
-		return nil, errors.New("vrf.key: want 64 hex digits")
-	}
-	o := &open{done: make(chan error, 1), cfg: log.Config{
-		Origin: name.Origin(signer.Key().Name), Signer: signer, VRF: vrf.NewPrivateKey([32]byte(seed)),
-		Head: log.HeadFile(filepath.Join(dir, "signed-head")), MaxEpochEvents: epochEvents,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	}}
+	o.cfg.MaxEpochEvents = epochEvents
 	if err := o.addCosigners(); err != nil {
 		return nil, err
 	}
@@ -128,7 +147,7 @@ func (o *open) addCosigners() error {
 	text := fmt.Sprintf("log %s\n", o.cfg.Signer.Key())
 	o.cfg.Cosigners = make(map[string]log.Cosigner)
 	for i := range 4 {
-		c, err := checkpoint.NewCosigner(checkpoint.Cosignature, fmt.Sprintf("witness%d.example", i), [32]byte{byte(i)})
+		c, err := checkpoint.NewCosigner(checkpoint.Cosignature, fmt.Sprintf("witness%d.example", i), [32]byte{byte(10 + i)})
 		if err != nil {
 			return err
 		}
