@@ -68,6 +68,7 @@ func (b *bench) ingest() error {
 	}
 	b.figure("ingest", median(base)/median(whole), samples{"cpu_us_per_event": whole, "floor_cpu_us_per_event": base, "ratio": ratio})
 	b.figure("ingest-cpu", median(whole), nil)
+	b.figure("ingest-floor", median(base), nil)
 	if million, ok := b.at("ingest-cpu", 1_000_000); ok && b.stage > 1_000_000 {
 		b.figure("ingest-growth", median(whole)/million, nil)
 	}

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // report is what was measured, in a file from the first figure on.
@@ -149,34 +148,4 @@ func compact(data []byte) []byte {
 		out = append(out, data[i])
 	}
 	return out
-}
-
-// finish prints the table and draws the pictures.
-func (b *bench) finish() error {
-	if err := b.save(); err != nil {
-		return err
-	}
-	fmt.Printf("\nmuster %s, %s, %d cores, %s\n\n", b.Commit, b.Machine.CPU, b.Machine.Cores, b.Machine.Go)
-	table := [][]string{{"what", "target", "figure", "verdict"}}
-	for _, r := range b.Rows {
-		table = append(table, []string{r.What, r.Target, r.Figure, r.Verdict})
-	}
-	var width [4]int
-	for _, cells := range table {
-		for i, c := range cells {
-			width[i] = max(width[i], utf8.RuneCountInString(c))
-		}
-	}
-	for _, cells := range table {
-		for i, c := range cells {
-			fmt.Print(c, strings.Repeat(" ", width[i]-utf8.RuneCountInString(c)+2))
-		}
-		fmt.Println()
-	}
-	for _, d := range b.Runs {
-		if d.Error != "" {
-			fmt.Printf("%s at %s: %s\n", d.Measurement, size(d.Stage), d.Error)
-		}
-	}
-	return nil
 }
