@@ -1,6 +1,10 @@
 package log
 
-import "time"
+import (
+	"time"
+
+	"github.com/musterlog/muster/log/prefix"
+)
 
 // All limits of the running log, each with its reason.
 const (
@@ -65,7 +69,16 @@ const (
 	// cosigners: whoever stops a service waits some ten seconds.
 	drainTime = 3 * time.Second
 
+	// admitChunk is how many events one core judges at a time: they share field
+	// inversions, of which one more or less for 64 events is nothing, and the
+	// cores end a call's events together.
+	admitChunk = 64
+
 	// MaxPending bounds what waits for its epoch, at about 1 KB each; beyond
 	// it submitters are told to come again.
 	MaxPending = 100_000
 )
+
+// DefaultPrefix is 20 bytes a leaf, and 90 MB for leaves that stay in memory:
+// a log of ten million events takes 300 MB for its prefix tree.
+func DefaultPrefix() prefix.Memory { return prefix.Memory{Bucket: 8, Held: 1 << 20} }

@@ -37,6 +37,7 @@ type Config struct {
 	MaxPending     int              // events that wait for their epoch; 0: MaxPending
 	MergeDelay     time.Duration    // a receipt promises to log its event within it; 0: DefaultMergeDelay
 	MaxDevices     int              // companions an account may have; 0: DefaultMaxDevices
+	Prefix         prefix.Memory    // what the prefix tree takes; zero: DefaultPrefix
 	Now            func() time.Time // nil: time.Now
 
 	// MLDSA signs beside Signer, if it is there: a key of type MLDSA44 that is
@@ -79,6 +80,7 @@ func (c *Config) check() error {
 	c.MaxPending = or(c.MaxPending, MaxPending)
 	c.MaxDevices = or(c.MaxDevices, DefaultMaxDevices)
 	c.CosignTimeout = or(c.CosignTimeout, DefaultCosignTimeout)
+	c.Prefix = or(c.Prefix, DefaultPrefix())
 	c.Logger = or(c.Logger, slog.Default())
 	if c.Now == nil {
 		c.Now = time.Now
@@ -192,7 +194,7 @@ func Open(cfg Config) (*Log, error) {
 	if err := l.loadGenesis(); err != nil {
 		return nil, err
 	}
-	if err := l.seq.load(cfg.Store, state); err != nil {
+	if err := l.seq.load(cfg.Store, state, cfg.Prefix); err != nil {
 		return nil, err
 	}
 	if err := l.checkHead(); err != nil {

@@ -26,13 +26,13 @@ type sequencer struct {
 }
 
 // load rebuilds the sequencer from a store.
-func (q *sequencer) load(s store.Store, state store.State) error {
+func (q *sequencer) load(s store.Store, state store.State, memory prefix.Memory) error {
 	q.state = state
 	var err error
 	if q.tree, err = loadTree(s, state.Size); err != nil {
 		return err
 	}
-	if q.prefixes, err = prefix.Build(s.PrefixLeaves(), state.Size); err != nil {
+	if q.prefixes, err = prefix.BuildWith(memory, s.PrefixLeaves(), state.Size); err != nil {
 		return fmt.Errorf("reading the prefix tree: %w", err)
 	}
 	_, parsed, err := leafAt(s, state.Size-1)
@@ -134,7 +134,11 @@ func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 	// An index occurs at most once in the log, ever: Update refuses a second
 	// one, and then the log is at its end rather than dead to every auditor.
 	position := b.First + uint64(len(b.Leaves))
-	prefixes, err := q.prefixes.Update(l.cfg.Store, b.Prefix, position)
+	var prefixes *prefix.Tree
+	err := l.cfg.Store.ReadPrefix(func(leaves prefix.Leaves) (err error) {
+		prefixes, err = q.prefixes.Update(leaves, b.Prefix, position)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("inserting into the prefix tree: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/event"
@@ -66,60 +67,91 @@ func (l *Log) Submit(ctx context.Context, events [][]byte, want answer.Want) []a
 
 // admitAll does what needs no order, on all cores: form, signatures, index.
 func (l *Log) admitAll(subs []submission, events [][]byte) {
+	for i, body := range events {
+		subs[i].body = body
+	}
+	chunk := min(admitChunk, 1+(len(subs)-1)/runtime.GOMAXPROCS(0))
+	if len(subs) <= chunk {
+		l.admit(subs)
+		return
+	}
 	var wg sync.WaitGroup
-	next := make(chan int)
-	for range min(runtime.GOMAXPROCS(0), len(events)) {
+	var taken atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), (len(subs)+chunk-1)/chunk) {
 		wg.Go(func() {
-			for i := range next {
-				l.admit(&subs[i], events[i])
+			for {
+				to := int(taken.Add(int64(chunk)))
+				if to-chunk >= len(subs) {
+					return
+				}
+				l.admit(subs[to-chunk : min(to, len(subs))])
 			}
 		})
 	}
-	for i := range events {
-		next <- i
-	}
-	close(next)
 	wg.Wait()
 }
 
-func (l *Log) admit(s *submission, body []byte) {
-	s.body = body
-	if len(body) > MaxEvent {
-		s.refuse(&event.Error{Rule: event.RuleTooBig, Detail: fmt.Sprintf("event of %d bytes: want at most %d", len(body), MaxEvent)})
-		return
+// admit judges some events on one core. Each is judged by itself; together
+// they are cheaper.
+func (l *Log) admit(subs []submission) {
+	var parsed []*submission
+	var events []*event.Event
+	var admitted [][]event.Key
+	for i := range subs {
+		if s := &subs[i]; l.read(s) {
+			parsed, events, admitted = append(parsed, s), append(events, s.event), append(admitted, s.before.Keys())
+		}
 	}
-	e, err := event.Parse(body)
+	var fresh []*submission
+	for i, checked := range event.CheckAll(events, admitted) {
+		s := parsed[i]
+		s.checked = checked
+		if s.event.Seq >= s.before.Next {
+			fresh = append(fresh, s)
+		}
+	}
+	l.evaluate(fresh...)
+}
+
+// read parses an event and reads its account; false if that settles it.
+func (l *Log) read(s *submission) bool {
+	if len(s.body) > MaxEvent {
+		s.refuse(&event.Error{Rule: event.RuleTooBig, Detail: fmt.Sprintf("event of %d bytes: want at most %d", len(s.body), MaxEvent)})
+		return false
+	}
+	e, err := event.Parse(s.body)
 	if err != nil {
 		s.refuse(err)
-		return
+		return false
 	}
 	s.event = e
 	s.outcome.Seq, s.outcome.Event = e.Seq, e.ID()
 	if e.Log != l.id {
 		s.refuse(&event.Error{Rule: event.RuleLog, Detail: fmt.Sprintf("the event is signed for log %s, this is %s (%s)", e.Log, l.id, l.cfg.Origin)})
-		return
+		return false
 	}
 	if ahead := int64(e.TimeMs) - l.now().UnixMilli(); e.TimeMs > 1<<62 || ahead > maxAhead.Milliseconds() {
 		s.refuse(&event.Error{Rule: event.RuleTimeAhead, Detail: fmt.Sprintf("the signer's clock is %d ms ahead of the log's: set it and sign again", ahead)})
-		return
+		return false
 	}
 	// What is read here may be outdated by the time the event joins. It only
 	// spares work: keys that are in force were admitted, and an event whose seq
 	// is taken needs no index.
-	if s.before, err = l.account(e.Account); err != nil {
-		s.outcome.Err = err
-		return
-	}
-	s.checked = event.Check(e, s.before.Keys()...)
-	if e.Seq >= s.before.Next {
-		l.evaluate(s)
-	}
+	s.before, s.outcome.Err = l.account(e.Account)
+	return s.outcome.Err == nil
 }
 
-func (l *Log) evaluate(s *submission) {
-	if s.index == nil {
-		index := l.cfg.VRF.Evaluate(s.event.Account.Label().VRFInput(s.event.Seq))
-		s.index = &index
+// evaluate finds the index of each that has none.
+func (l *Log) evaluate(subs ...*submission) {
+	var missing []*submission
+	var inputs [][]byte
+	for _, s := range subs {
+		if s.index == nil {
+			missing, inputs = append(missing, s), append(inputs, s.event.Account.Label().VRFInput(s.event.Seq))
+		}
+	}
+	for i, index := range l.cfg.VRF.EvaluateAll(inputs) {
+		missing[i].index = &index
 	}
 }
 

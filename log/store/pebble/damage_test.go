@@ -127,7 +127,7 @@ func TestMisplacedRow(t *testing.T) {
 			drop(t, s, leafKey(1))
 			_, err := s.Value(m.Prefix[0])
 			return err
-		}, "row l/0000000000000001: lost"},
+		}, "row L/000000000000000100: lost"},
 		{"a position that points to another account's event", func(t *testing.T, s *Store, m *storetest.Model) error {
 			put(t, s, positionKey(name.AccountID{1}, 0), []byte{7: 1})
 			_, err := s.Event(name.AccountID{1}, 0)
@@ -174,7 +174,7 @@ func TestMisplacedRow(t *testing.T) {
 			return spoilAccount(t, s, 73+33+1+4)
 		}, "device of an account: key type 77"},
 		{"a key of another length", func(t *testing.T, s *Store, m *storetest.Model) error {
-			put(t, s, key("e1234567"), nil)
+			put(t, s, key("L1234567"), nil)
 			return last(s.Events(0, 1<<63))
 		}, "key of 8 bytes"},
 	} {
@@ -241,7 +241,7 @@ func TestRefusedBatch(t *testing.T) {
 		{"too many devices", "256 devices", func(b *store.Batch) { b.Accounts[0].Devices = make([]event.Device, 256) }},
 		{"primary of no known type", "primary: key type 77", func(b *store.Batch) { b.Accounts[0].Primary = event.Key{77} }},
 		{"device of no known type", "device 5: key type 77", func(b *store.Batch) { b.Accounts[0].Devices = []event.Device{{KeyIndex: 5, Key: event.Key{77}}} }},
-		{"short tile", "tile of 8703 bytes", func(b *store.Batch) { b.Tiles = []store.Tile{{Data: make([]byte, 8703)}} }},
+		{"short tile", "tile 0 of 8703 bytes", func(b *store.Batch) { b.Tiles = []store.Tile{{Data: make([]byte, 8703)}} }},
 		{"tile of no level", "at level -1", func(b *store.Batch) { b.Tiles = []store.Tile{{Level: -1, Data: make([]byte, 8704)}} }},
 		{"tile above all levels", "at level 64", func(b *store.Batch) { b.Tiles = []store.Tile{{Level: 64, Data: make([]byte, 8704)}} }},
 	} {
