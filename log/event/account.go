@@ -57,7 +57,7 @@ func (a *Account) Apply(c *Checked) error {
 	if c.row != nil {
 		return c.row
 	}
-	after, err := a.step(e)
+	after, err := a.step(c)
 	if err != nil {
 		return err
 	}
@@ -109,11 +109,12 @@ type step struct {
 	introduced [][32]byte // by this event: one key or none
 }
 
-// step is the part of the row that needs the account. Of e is known that it
-// fits the part that does not (checkRow).
-func (a *Account) step(e *Event) (step, error) {
+// step is the part of the row that needs the account. Of the event is known that
+// it fits the part that does not (checkRow).
+func (a *Account) step(c *Checked) (step, error) {
+	e := c.event
 	if e.Type == Register {
-		return a.introduce(e.Primary, nil)
+		return a.introduce(c, nil)
 	}
 	if a.Primary.IsZero() && e.Type != Reregister {
 		return step{}, broken(RuleRow, "%s on an erased account: only REREGISTER may follow ERASE", e.Type)
@@ -126,7 +127,7 @@ func (a *Account) step(e *Event) (step, error) {
 		if !e.Subject.IsZero() && e.Subject != a.Primary {
 			return step{}, broken(RuleUnknownPrimary, "endorsed by a key that is not the primary before")
 		}
-		return a.introduce(e.Primary, nil)
+		return a.introduce(c, nil)
 	}
 	if e.Primary != a.Primary {
 		return step{}, broken(RuleUnknownPrimary, "%s under primary %s, the account's is %s", e.Type, e.Primary, a.Primary)
@@ -136,7 +137,7 @@ func (a *Account) step(e *Event) (step, error) {
 		if len(a.Devices) >= MaxDevices {
 			return step{}, broken(RuleListFull, "the account has %d devices, the most there may be: remove one first", len(a.Devices))
 		}
-		return a.introduce(e.Subject, append(slices.Clone(a.Devices), Device{e.KeyIndex, e.Subject}))
+		return a.introduce(c, append(slices.Clone(a.Devices), Device{e.KeyIndex, e.Subject}))
 	case RemoveDevice, OperatorRemove:
 		i := slices.Index(a.Devices, Device{e.KeyIndex, e.Subject})
 		if i < 0 {
@@ -147,11 +148,11 @@ func (a *Account) step(e *Event) (step, error) {
 	return step{devices: a.Devices}, nil // CONFIRM
 }
 
-// introduce refuses a key that the account has had since its newest ERASE, also
-// under its other type or as its negative: a removed device needs a fresh key,
-// or its old events could speak for it again.
-func (a *Account) introduce(k Key, devices []Device) (step, error) {
-	u, err := k.Coordinate()
+// introduce refuses an event about a key that the account has had since its
+// newest ERASE, also under its other type or as its negative: a removed device
+// needs a fresh key, or its old events could speak for it again.
+func (a *Account) introduce(c *Checked, devices []Device) (step, error) {
+	u, err := c.coordinate()
 	if err != nil {
 		// Equal to no admitted key. Admission comes next and refuses it.
 		return step{devices: devices}, nil

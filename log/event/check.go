@@ -17,6 +17,8 @@ type Checked struct {
 	id     name.EventID
 	row    error // what the row refuses whatever the account
 	crypto error // an admission or a signature that fails
+
+	about *[32]byte // coordinate of the key that the event is about, if Check admitted that
 }
 
 // Event is the event that was checked; it must not be changed any more.
@@ -72,14 +74,17 @@ func (c *Checked) admit(admitted []Key) (decoded [2]*publicKey, err error) {
 		if k.IsZero() || slices.Contains(admitted, k) {
 			continue
 		}
+		var u [32]byte
 		p, err := k.decode()
 		if err == nil {
-			err = p.admit()
+			u, err = p.admit()
 		}
 		if err != nil {
 			return decoded, &Error{Rule: RuleNotAdmitted, Role: r, Detail: "the " + r.String() + " key is not fit for use (" + err.Error() + "): generate another one"}
 		}
-		decoded[r] = p
+		if decoded[r] = p; k == c.event.About() {
+			c.about = &u
+		}
 	}
 	return decoded, nil
 }
@@ -190,6 +195,14 @@ func checkRow(e *Event) error {
 		return broken(RuleRow, "%s signed by roles %q, want exactly one of %q", e.Type, roles, want.roles)
 	}
 	return nil
+}
+
+// coordinate is that of the key that the event is about.
+func (c *Checked) coordinate() ([32]byte, error) {
+	if c.about != nil {
+		return *c.about, nil
+	}
+	return c.event.About().Coordinate()
 }
 
 // keyOf is the key by which role r signs.

@@ -148,3 +148,14 @@ func BenchmarkCheck(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkApply is what is left for the lock under which events join an account.
+func BenchmarkApply(b *testing.B) {
+	c := newChain(new(testing.T), "REGISTER phone")
+	checked := event.Check(c.sign(c.draft("ADD_DEVICE laptop")))
+	for b.Loop() {
+		if err := c.at.Clone().Apply(checked); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

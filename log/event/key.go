@@ -85,7 +85,8 @@ func Admit(k Key) error {
 	if err != nil {
 		return err
 	}
-	return p.admit()
+	_, err = p.admit()
+	return err
 }
 
 var errNotCanonical = errors.New("not canonical")

@@ -75,18 +75,19 @@ func fromMontgomery(u *field.Element) (*edwards25519.Point, [32]byte, error) {
 	return p, [32]byte(y.Bytes()), nil
 }
 
-// admit is Admit.
-func (k *publicKey) admit() error {
+// admit is Admit. It gives the key's coordinate too, which comes along.
+func (k *publicKey) admit() (u [32]byte, err error) {
 	if !point.Canonical(k.encoded) {
-		return errNotCanonical
+		return u, errNotCanonical
 	}
 	if new(edwards25519.Point).MultByCofactor(k.point).Equal(edwards25519.NewIdentityPoint()) == 1 {
-		return errors.New("a point of small order")
+		return u, errors.New("a point of small order")
 	}
-	if !torsionFree(k.point) {
-		return errors.New("a point with a torsion part")
+	coordinate, ok := torsionFree(k.point)
+	if !ok {
+		return u, errors.New("a point with a torsion part")
 	}
-	return nil
+	return [32]byte(coordinate.Bytes()), nil
 }
 
 // signed is the R that a signature of message must begin with, byte for byte,
