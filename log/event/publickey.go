@@ -54,12 +54,10 @@ func fromMontgomery(u *field.Element) (*edwards25519.Point, [32]byte, error) {
 	var v2, u1, e, x, y, t field.Element
 	v2.Add(u, feA).Multiply(&v2, u).Add(&v2, feOne).Multiply(&v2, u)
 	u1.Add(u, feOne)
-	if u1.Equal(&t) == 1 { // t is still 0
-		return nil, [32]byte{}, errors.New("u = -1 has no Edwards form")
-	}
-	if u.Equal(&t) == 1 { // v = 0 has no inverse: u = 0 is (0,-1), of order 2
+	if u.Equal(&t) == 1 { // t is still 0, and v = 0 has no inverse: (0,-1), of order 2
 		y.Negate(feOne)
 	} else {
+		// u is on no point, also u = -1: then e is asked of 0, and there is none.
 		if _, square := e.SqrtRatio(feOne, t.Multiply(&v2, &u1).Multiply(&t, &u1)); square == 0 {
 			return nil, [32]byte{}, errNotOnCurve
 		}
