@@ -38,13 +38,15 @@ func (k Key) IsZero() bool { return k == Key{} }
 // String is the key in hex, 66 digits.
 func (k Key) String() string { return hex.EncodeToString(k[:]) }
 
-// opaque key<0..2^16-1>
+// opaque key<0..2^16-1>. Not by AddUint16LengthPrefixed, which allocates: this is
+// on the way of every hash and signature.
 func (k *Key) append(b *cryptobyte.Builder) {
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-		if !k.IsZero() {
-			b.AddBytes(k[:])
-		}
-	})
+	if k.IsZero() {
+		b.AddUint16(0)
+		return
+	}
+	b.AddUint16(KeySize)
+	b.AddBytes(k[:])
 }
 
 // Coordinate is u, by which keys are compared (section 3): one point under two
