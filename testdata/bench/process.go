@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -122,14 +123,39 @@ func stopAll(all ...*process) {
 	}
 }
 
-// send submits batches over the API, many at a time, and waits until all are
+// send submits batches over one stream of the API, and waits until all are
 // published.
 func send(ctx context.Context, url string, batches [][][]byte) error {
 	c, err := client.New(client.Config{URL: url})
 	if err != nil {
 		return err
 	}
-	return together(batches, func(batch [][]byte) ([]answer.Outcome, error) { return c.Submit(ctx, batch, answer.Want{}) })
+	s, err := c.Stream(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	sent := make(chan error, 1)
+	go func() {
+		for _, batch := range batches {
+			if err := s.Send(batch); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- s.CloseSend()
+	}()
+	for {
+		a, err := s.Receive()
+		switch {
+		case errors.Is(err, io.EOF):
+			return <-sent
+		case err != nil:
+			return err
+		case len(a.Refused) > 0:
+			return a.Refused[0].Why
+		}
+	}
 }
 
 // together submits batches, many at a time, in any way.
