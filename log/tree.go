@@ -103,19 +103,18 @@ func (t *tree) appended(hashes []leaf.Hash) (*tree, []store.Tile) {
 	return next, full
 }
 
-// tile is a full one from the store, or what the edge has of it.
-func (t *tree) tile(s store.Store, level int, n uint64) (tile, error) {
+// tile is a full one from the store, read into *buffer, or what the edge has of it.
+func (t *tree) tile(s store.Store, buffer *[]byte, level int, n uint64) (_ tile, err error) {
 	count := uint64(0)
 	if level < 8 {
 		count = t.size >> (tileHeight * level)
 	}
 	switch {
 	case n < count/tileWidth:
-		data, err := s.Tile(level, n)
-		if err != nil {
+		if *buffer, err = s.Tile((*buffer)[:0], level, n); err != nil {
 			return tile{}, fmt.Errorf("reading tile %d at level %d: %w", n, level, err)
 		}
-		return parseTile(data)
+		return parseTile(*buffer)
 	case n == count/tileWidth && level < len(t.edge):
 		return t.edge[level], nil
 	}
@@ -124,7 +123,7 @@ func (t *tree) tile(s store.Store, level int, n uint64) (tile, error) {
 
 // hashes are the first width ones of a tile, of 32 bytes each, if it has them.
 func (t *tree) hashes(s store.Store, level int, n uint64, width int) ([]byte, error) {
-	tile, err := t.tile(s, level, n)
+	tile, err := t.tile(s, new([]byte), level, n)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +144,8 @@ type nodes struct {
 
 type read struct {
 	tile
-	n uint64
+	n      uint64
+	buffer []byte
 }
 
 // reader is an answer.NodeFunc over the tree, for one goroutine.
@@ -171,7 +171,8 @@ func (r *nodes) tileAt(level int, n uint64) (t tile, err error) {
 	}
 	last := &r.last[level]
 	if last.hashes == nil || last.n != n {
-		if last.tile, err = r.tile(r.store, level, n); err != nil {
+		last.hashes = nil // the buffer is about to change
+		if last.tile, err = r.tile(r.store, &last.buffer, level, n); err != nil {
 			return tile{}, err
 		}
 		last.n = n

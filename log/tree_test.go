@@ -20,9 +20,9 @@ type leafStore struct {
 	tiles  map[[2]uint64][]byte
 }
 
-func (s *leafStore) Tile(level int, n uint64) ([]byte, error) {
+func (s *leafStore) Tile(dst []byte, level int, n uint64) ([]byte, error) {
 	if data, ok := s.tiles[[2]uint64{uint64(level), n}]; ok {
-		return data, nil
+		return append(dst, data...), nil
 	}
 	return nil, store.ErrNotFound
 }

@@ -69,7 +69,7 @@ var errForm = errors.New("malformed answer")
 
 // Bytes encodes an answer; it fails only if the answer breaks a limit of its form.
 func (a *Answer) Bytes() ([]byte, error) {
-	b := cryptobyte.NewBuilder(nil)
+	b := cryptobyte.NewBuilder(make([]byte, 0, a.most()))
 	b.AddUint16(answerVersion)
 	add16(b, a.Note)
 	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { addHashes(b, a.Consistency) })
@@ -87,6 +87,22 @@ func (a *Answer) Bytes() ([]byte, error) {
 		}
 	})
 	return b.Bytes()
+}
+
+// most is no less than the length of Bytes, and not much more.
+func (a *Answer) most() int {
+	n := 32 + len(a.Note) + len(a.Genesis) + len(a.Epoch) + 32*(len(a.Consistency)+len(a.Nodes))
+	for i := range a.Accounts {
+		account := &a.Accounts[i]
+		n += 64 + len(account.Devices)*(8+event.KeySize)
+		for j := range account.Versions {
+			n += 160 + len(account.Versions[j].Event)
+		}
+	}
+	for _, p := range a.Proofs {
+		n += 3 + 66*len(p.Results) + 32*len(p.Elements)
+	}
+	return n
 }
 
 func (a *Account) add(b *cryptobyte.Builder) {

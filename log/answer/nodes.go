@@ -28,7 +28,7 @@ func split(n uint64) uint64 { return 1 << (bits.Len64(n-1) - 1) }
 // for every subtree that holds no used position. positions ascend strictly
 // and lie below size.
 func Nodes(size uint64, positions []uint64, node NodeFunc) ([]leaf.Hash, error) {
-	var out []leaf.Hash
+	out := make([]leaf.Hash, 0, len(positions)*bits.Len64(size)) // at most
 	var walk func(lo, n uint64, used []uint64) error
 	walk = func(lo, n uint64, used []uint64) error {
 		if len(used) == 0 {

@@ -131,9 +131,9 @@ type Store interface {
 	// the next step only.
 	Leaves(from, to uint64) iter.Seq2[[]byte, error]
 
-	// Tile is a full hash tile's 8704 bytes; ErrNotFound for any that the log
-	// does not have, whatever its level and number.
-	Tile(level int, n uint64) ([]byte, error)
+	// Tile appends a full hash tile's 8704 bytes to dst; ErrNotFound for any that
+	// the log does not have, whatever its level and number.
+	Tile(dst []byte, level int, n uint64) ([]byte, error)
 
 	// PrefixLeaves yields all leaves of the prefix tree, ascending by index.
 	PrefixLeaves() iter.Seq2[prefix.Leaf, error]

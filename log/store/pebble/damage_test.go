@@ -68,7 +68,7 @@ func TestDamagedRow(t *testing.T) {
 		{"prefix leaf", prefixKey(l.Index), true, func(s *Store) error { return last(s.PrefixLeaves()) }},
 		{"prefix leaf in a range", prefixKey(l.Index), true, func(s *Store) error { _, err := s.Range(nil, l.Index, 9); return err }},
 		{"proof", proofKey(id, 0), true, func(s *Store) error { _, _, err := s.Proof(id, 0); return err }},
-		{"tile", tileKey(0, 7), true, func(s *Store) error { _, err := s.Tile(0, 7); return err }},
+		{"tile", tileKey(0, 7), true, func(s *Store) error { _, err := s.Tile(nil, 0, 7); return err }},
 		{"reserved event", reservedKey(0), true, func(s *Store) error { return last(s.Pending()) }},
 		{"checkpoint", noteKey(3), false, func(s *Store) error { _, _, err := s.NoteAbove(0); return err }},
 	} {

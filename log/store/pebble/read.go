@@ -176,8 +176,8 @@ func (s *Store) Leaves(from, to uint64) iter.Seq2[[]byte, error] {
 	}
 }
 
-// Tile is a full hash tile.
-func (s *Store) Tile(level int, n uint64) (data []byte, err error) {
+// Tile appends a full hash tile to dst.
+func (s *Store) Tile(dst []byte, level int, n uint64) (data []byte, err error) {
 	k := tileKey(level, n)
 	if k == nil {
 		return nil, store.ErrNotFound
@@ -186,7 +186,7 @@ func (s *Store) Tile(level int, n uint64) (data []byte, err error) {
 		if len(value) != tileBytes {
 			return wrongLength("tile", value, tileBytes)
 		}
-		data = bytes.Clone(value)
+		data = append(dst, value...)
 		return nil
 	})
 	return data, err

@@ -90,13 +90,13 @@ func (m *Model) checkAccounts(s store.Store) error {
 
 func (m *Model) checkTiles(s store.Store) error {
 	for _, want := range m.Tiles {
-		got, err := s.Tile(want.Level, want.N)
-		if err != nil || !bytes.Equal(got, want.Data) {
+		got, err := s.Tile([]byte("before"), want.Level, want.N)
+		if err != nil || !bytes.Equal(got, append([]byte("before"), want.Data...)) {
 			return fmt.Errorf("tile %d at level %d: %d bytes, %v", want.N, want.Level, len(got), err)
 		}
 	}
 	for _, absent := range []store.Tile{{Level: 0, N: m.State.Size / 256}, {Level: 5}, {Level: 63, N: math.MaxUint64}} {
-		if _, err := s.Tile(absent.Level, absent.N); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.Tile(nil, absent.Level, absent.N); !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("tile %d at level %d, which is not full: %v, want ErrNotFound", absent.N, absent.Level, err)
 		}
 	}

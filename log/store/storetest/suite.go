@@ -147,7 +147,7 @@ func testTiles(t *testing.T, create Create) {
 	m.Tiles = b.Tiles
 	commit(t, s, b)
 	check(t, m, s)
-	got, err := s.Tile(6, 1)
+	got, err := s.Tile(nil, 6, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
