@@ -248,38 +248,6 @@ func checkGenesis(p *page, state *State, req *answer.Request, a *answer.Answer) 
 	return key, nil
 }
 
-// checkMap is step 5: every required version's index, and what the prefix
-// tree says of it. PrefixProofs cut the versions of all accounts in order.
-func checkMap(p *page, key *vrf.PublicKey, a *answer.Answer) error {
-	var queries []prefix.Query
-	for i := range p.steps {
-		s := &p.steps[i]
-		if err := s.checkRequired(); err != nil {
-			return s.named(err)
-		}
-		for j := range s.said.Versions {
-			ver := &s.said.Versions[j]
-			index, err := key.Verify(s.said.ID.Label().VRFInput(ver.Seq), &ver.Proof)
-			if err != nil {
-				return s.named(&Failure{Check: CheckVRF, Err: err})
-			}
-			s.indexes = append(s.indexes, index)
-			q := prefix.Query{Index: index, Present: ver.Form != answer.Absent}
-			if q.Present {
-				q.Value = prefix.Value(ver.Position, ver.Commitment)
-			}
-			queries = append(queries, q)
-		}
-	}
-	p.queries, p.proofs = queries, a.Proofs
-	for i, part := range slices.Collect(slices.Chunk(queries, answer.ProofCut)) {
-		if err := prefix.Verify(p.epoch.PrefixRoot, part, a.Proofs[i]); err != nil {
-			return &Failure{Check: CheckPrefix, Err: err}
-		}
-	}
-	return nil
-}
-
 // checkInclusion is step 6: one walk proves GENESIS at 0, every present EVENT
 // leaf at its position, and the EPOCH at size−1, under the signed root.
 func checkInclusion(p *page, a *answer.Answer) error {
