@@ -39,7 +39,7 @@ func (b *bench) grow(events int) error {
 		if err := b.ready(epochEvents); err != nil {
 			return err
 		}
-		if err := b.growBy(&g, min(chunkEvents, left)); err != nil {
+		if err := b.growBy(&g, min(chunkEvents, max(firstChunk, b.town.Events/4), left)); err != nil {
 			return err
 		}
 		progress("%9d events: %.1f µs of CPU an event, floor %.1f, ratio %.3f; busy: %.0f a second, %.0f of the floor alone",

@@ -14,6 +14,9 @@ const (
 	// chunkEvents are signed, then submitted, then forgotten: some 50 MB.
 	chunkEvents = 100_000
 
+	// firstChunk is smaller, so that an account's events lie apart in a small log.
+	firstChunk = 20_000
+
 	// sampleEvents of a chunk have their floor measured.
 	sampleEvents = 20_000
 

@@ -197,7 +197,10 @@ func (t *town) ending(seq, n int) (questions []verifier.Question) {
 	for history(kind) != seq+1 {
 		kind++
 	}
-	there := (t.Accounts - kind + len(histories) - 1) / len(histories)
+	there := 0
+	for hour(kind+there*len(histories), seq) < t.Accounts {
+		there++
+	}
 	n = min(n, there)
 	if n > lookupBatch {
 		n -= n % lookupBatch

@@ -87,14 +87,14 @@ func (b *bench) page(path string) error {
 
 // charts are the curves over the log's size.
 func (b *bench) charts() []chart {
-	imported, floor := line{name: "import"}, line{name: "its floor"}
+	imported, floor := line{name: "import"}, line{name: "floor of import"}
 	for _, g := range b.Growth {
 		imported.points = append(imported.points, point{float64(g.Events), g.CPU})
 		floor.points = append(floor.points, point{float64(g.Events), g.Floor})
 	}
 	return []chart{
 		{"ingest.svg", "CPU time of an event, and of its cryptography alone", "µs an event", []line{
-			b.curve("device-add, any account", "ingest-cpu", 1), b.curve("its floor", "ingest-floor", 1), imported, floor,
+			b.curve("device-add, any account", "ingest-cpu", 1), b.curve("floor of device-add", "ingest-floor", 1), imported, floor,
 		}},
 		{"lookup.svg", "First lookups at seq 1 with stored proofs", "lookups a CPU-second", []line{
 			b.curve("in batches of 100", "lookup-batch", 1), b.curve("alone", "lookup-alone", 1), b.curve("alone, over the API", "lookup-api", 1),

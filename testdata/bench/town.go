@@ -33,10 +33,22 @@ type town struct {
 }
 
 // histories are how many events accounts have, 5 on average. The first two kinds
-// get no further ones: their newest stay at seq 1 and at seq 3, for lookups.
+// are for lookups: their newest stay at seq 1 and at seq 3, and their events lie
+// far apart in the log, as a person's devices do.
 var histories = [...]int{2, 4, 5, 5, 5, 5, 6, 6, 6, 6}
 
 func history(account int) int { return histories[account%len(histories)] }
+
+func forLookups(account int) bool { return account%len(histories) < 2 }
+
+// hour is when an account's event with this seq comes: with the REGISTER of the
+// account of that number.
+func hour(account, seq int) int {
+	if forLookups(account) {
+		return account * (4 + seq) / 4
+	}
+	return account
+}
 
 func openTown(path string) (*town, error) {
 	t := &town{path: path}
@@ -71,21 +83,50 @@ func (t *town) grown(accounts, events int) error {
 	return t.keep()
 }
 
-// backfill is the histories of the next accounts, at least so many events, in
-// batches of whole accounts.
-func (t *town) backfill(events int) (batches [][][]byte, accounts, total int) {
-	for total < events {
-		total += history(t.Accounts + accounts)
-		accounts++
+// span is some events of an account: seq from up to to.
+type span struct{ account, from, to int }
+
+// backfill is what the next hours bring, at least so many events, in batches;
+// events of one account in one backfill travel together.
+func (t *town) backfill(events int) (batches [][][]byte, hours, total int) {
+	var spans []span
+	of := make(map[int]int) // its span, of an account for lookups
+	for ; total < events; hours++ {
+		for _, s := range inHour(t.Accounts + hours) {
+			total += s.to - s.from
+			if i, ok := of[s.account]; ok {
+				spans[i].to = s.to
+				continue
+			}
+			if forLookups(s.account) {
+				of[s.account] = len(spans)
+			}
+			spans = append(spans, s)
+		}
 	}
 	batch := batchSize / 5
-	batches = make([][][]byte, (accounts+batch-1)/batch)
+	batches = make([][][]byte, (len(spans)+batch-1)/batch)
 	parallel(len(batches), func(n int) {
-		for i := n * batch; i < min((n+1)*batch, accounts); i++ {
-			batches[n] = append(batches[n], sign(t.Accounts+i, 0, history(t.Accounts+i))...)
+		for _, s := range spans[n*batch : min((n+1)*batch, len(spans))] {
+			batches[n] = append(batches[n], sign(s.account, s.from, s.to)...)
 		}
 	})
-	return batches, accounts, total
+	return batches, hours, total
+}
+
+func inHour(h int) (spans []span) {
+	if !forLookups(h) {
+		spans = append(spans, span{h, 0, history(h)})
+	} else {
+		spans = append(spans, span{h, 0, 1})
+	}
+	for seq := 1; seq < 4; seq++ {
+		account := (4*h + 3 + seq) / (4 + seq) // the only one that this can be
+		if forLookups(account) && seq < history(account) && hour(account, seq) == h {
+			spans = append(spans, span{account, seq, seq + 1})
+		}
+	}
+	return spans
 }
 
 // deviceAdds is one device-add for each of n accounts, all different, from
@@ -99,7 +140,7 @@ func (t *town) deviceAdds(n int) (batches [][][]byte, done func() error, err err
 			return nil, nil, fmt.Errorf("%d accounts are too few for %d device-adds", t.Accounts, n)
 		}
 		i := r.IntN(t.Accounts)
-		if i%len(histories) < 2 || chosen[i] || t.Further[i] > 8 { // a log takes 16 devices
+		if forLookups(i) || chosen[i] || t.Further[i] > 8 { // a log takes 16 devices
 			continue
 		}
 		chosen[i] = true
