@@ -8,11 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/musterlog/muster/api/client"
-	"github.com/musterlog/muster/log/answer"
 )
 
 const (
@@ -141,35 +137,25 @@ func eventsAt(seq, first, n int) (batches [][][]byte) {
 // pace submits events at a rate, and says how long each took from when it was
 // due until it was answered.
 func pace(ctx context.Context, url string, events [][]byte, rate float64) ([]time.Duration, error) {
-	c, err := client.New(client.Config{URL: url})
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	waits := make([]time.Duration, len(events))
 	due := func(i int) time.Duration { return time.Duration(float64(i) / rate * float64(time.Second)) }
 	began := time.Now()
-	var wg sync.WaitGroup
-	for from, to := 0, 0; from < len(events); from = to {
-		time.Sleep(tick)
-		for to < len(events) && to < from+batchSize && due(to) <= time.Since(began) {
-			to++
-		}
-		if to == from {
-			continue
-		}
-		wg.Go(func() {
-			outcomes, err := c.Submit(ctx, events[from:to], answer.Want{})
-			answered := time.Since(began)
-			if err := failure(outcomes, err); err != nil {
-				cancel(err)
+	from, known := 0, 0
+	err := stream(ctx, url, func() ([][]byte, bool) {
+		to := from
+		for to == from && from < len(events) {
+			time.Sleep(tick)
+			for to < len(events) && to < from+batchSize && due(to) <= time.Since(began) {
+				to++
 			}
-			for i := from; i < to; i++ {
-				waits[i] = answered - due(i)
-			}
-		})
-	}
-	wg.Wait()
-	return waits, context.Cause(ctx)
+		}
+		batch := events[from:to]
+		from = to
+		return batch, len(batch) > 0
+	}, func(answered int) {
+		for now := time.Since(began); known < answered; known++ {
+			waits[known] = now - due(known)
+		}
+	})
+	return waits, err
 }

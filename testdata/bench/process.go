@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/musterlog/muster/api/client"
-	"github.com/musterlog/muster/log/answer"
 )
 
 // process is a muster command that serves on loopback.
@@ -121,79 +119,6 @@ func stopAll(all ...*process) {
 			p.kill()
 		}
 	}
-}
-
-// send submits batches over one stream of the API, and waits until all are
-// published.
-func send(ctx context.Context, url string, batches [][][]byte) error {
-	c, err := client.New(client.Config{URL: url})
-	if err != nil {
-		return err
-	}
-	s, err := c.Stream(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	sent := make(chan error, 1)
-	go func() {
-		for _, batch := range batches {
-			if err := s.Send(batch); err != nil {
-				sent <- err
-				return
-			}
-		}
-		sent <- s.CloseSend()
-	}()
-	for {
-		a, err := s.Receive()
-		switch {
-		case errors.Is(err, io.EOF):
-			return <-sent
-		case err != nil:
-			return err
-		case len(a.Refused) > 0:
-			return a.Refused[0].Why
-		}
-	}
-}
-
-// together submits batches, many at a time, in any way.
-func together(batches [][][]byte, submit func([][]byte) ([]answer.Outcome, error)) error {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var failed error
-	next := make(chan [][]byte)
-	for range min(inFlight, len(batches)) {
-		wg.Go(func() {
-			for batch := range next {
-				if err := failure(submit(batch)); err != nil {
-					mu.Lock()
-					failed = err
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	for _, batch := range batches {
-		next <- batch
-	}
-	close(next)
-	wg.Wait()
-	return failed
-}
-
-// failure is the first thing that went wrong.
-func failure(outcomes []answer.Outcome, err error) error {
-	for i := range outcomes {
-		switch o := &outcomes[i]; {
-		case o.Refused != nil:
-			return o.Refused
-		case o.Err != nil:
-			return o.Err
-		}
-	}
-	return err
 }
 
 // lockedBuilder collects a process's output.

@@ -25,8 +25,11 @@ func (b *bench) tree() error {
 	return errors.Join(b.hashes(), b.prefixWritten())
 }
 
+// logBucket is how many leaves an end of the log's own tree holds.
+const logBucket = 32
+
 func (b *bench) hashes() error {
-	pattern := fmt.Sprintf("^BenchmarkUpdate$/^n=%d$/^batch=%d$", b.stage, log.MaxEpochEvents)
+	pattern := fmt.Sprintf("^BenchmarkUpdate$/^n=%d$/^bucket=%d$/^held=0$/^batch=%d$", b.stage, logBucket, log.MaxEpochEvents)
 	f, err := b.goBenchmark("log/prefix", pattern, b.stage)
 	if err != nil {
 		return err
