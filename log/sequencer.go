@@ -110,7 +110,12 @@ func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 		return fmt.Errorf("%w: the clock is %d ms behind the newest epoch: set it", errBatch, timeMs-now)
 	}
 
-	b := &store.Batch{First: q.state.Size, Leaves: first, Erase: q.erase}
+	b := &store.Batch{
+		First: q.state.Size, Erase: q.erase,
+		Leaves: append(make([][]byte, 0, len(first)+len(batch)+1), first...),
+		Prefix: make([]prefix.Leaf, 0, len(batch)),
+		Events: make([]store.Event, 0, len(batch)),
+	}
 	accounts := make(map[name.AccountID]*store.Account)
 	for _, t := range batch {
 		t.position = b.First + uint64(len(b.Leaves))

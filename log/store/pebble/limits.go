@@ -23,6 +23,9 @@ const (
 	// unpacks: events of 4 KiB take a tenth more of the disk.
 	blockBytes = 16 << 10
 
+	// rowBytes is what a batch adds to a row's value, with a key of the log.
+	rowBytes = 16
+
 	// tableLeaves is from how many leaves on a replica makes a table of a commit,
 	// 1.2 MB. Smaller ones would be merged into the others too often.
 	tableLeaves = 1 << 14

@@ -19,7 +19,8 @@ import (
 // Commit writes one epoch as one synced Pebble batch. An error comes before
 // anything was written; when the write itself fails, the process ends.
 func (s *Store) Commit(b *store.Batch) error {
-	w := writer{Batch: s.db.NewBatch(), store: s}
+	// A batch that grows into its size copies itself again and again.
+	w := writer{Batch: s.db.NewBatchWithSize(batchBytes(b)), store: s}
 	defer w.Close()
 	if err := w.fill(b); err != nil {
 		return fmt.Errorf("committing the epoch at position %d: %w", b.First, err)
@@ -30,6 +31,22 @@ func (s *Store) Commit(b *store.Batch) error {
 		return fmt.Errorf("committing the epoch at position %d: %w", b.First, err)
 	}
 	return nil
+}
+
+// batchBytes is about what an epoch's rows take.
+func batchBytes(b *store.Batch) int {
+	n := 1 << 10
+	for i := range b.Leaves {
+		n += len(b.Leaves[i]) + rowBytes
+	}
+	for i := range b.Events {
+		n += 63 + 4*len(b.Events[i].Live) + len(b.Events[i].Body) + rowBytes // and its position:
+		n += 37 + 8 + rowBytes
+	}
+	for _, a := range b.Accounts {
+		n += 152 + 37*len(a.Devices) + 32*len(a.Introduced) + rowBytes
+	}
+	return n + len(b.Prefix)*(33+40+rowBytes) + len(b.Tiles)*(tileBytes+rowBytes)
 }
 
 // writer turns an epoch into rows. It refuses what a read would not give back.
