@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -74,17 +75,19 @@ func (w *writer) fill(b *store.Batch) error {
 	}
 	// Rows of random keys go in by rising keys: the memtable then finds the place
 	// of each near the one before.
-	for _, e := range rising(b.Events, func(e *store.Event) []byte { return e.Account[:] }) {
+	for _, e := range rising(b.Events, func(a, b *store.Event) int {
+		return cmp.Or(bytes.Compare(a.Account[:], b.Account[:]), cmp.Compare(a.Seq, b.Seq))
+	}) {
 		if err := w.put(positionKey(e.Account, e.Seq), binary.BigEndian.AppendUint64(nil, e.Position)); err != nil {
 			return err
 		}
 	}
-	for _, l := range rising(b.Prefix, func(l *prefix.Leaf) []byte { return l.Index[:] }) {
+	for _, l := range rising(b.Prefix, func(a, b *prefix.Leaf) int { return bytes.Compare(a.Index[:], b.Index[:]) }) {
 		if err := w.put(prefixKey(l.Index), encodePrefix(l)); err != nil {
 			return err
 		}
 	}
-	for _, a := range rising(b.Accounts, func(a **store.Account) []byte { return (*a).ID[:] }) {
+	for _, a := range rising(b.Accounts, func(a, b **store.Account) int { return bytes.Compare((*a).ID[:], (*b).ID[:]) }) {
 		value, err := encodeAccount(*a)
 		if err != nil {
 			return fmt.Errorf("account %v: %w", (*a).ID, err)
@@ -138,13 +141,13 @@ func (w *writer) event(b *store.Batch, e *store.Event) error {
 	return w.put(eventKey(e.Position), value)
 }
 
-// rising orders rows by their keys, and leaves the batch as it is.
-func rising[Row any](rows []Row, key func(*Row) []byte) []*Row {
+// rising orders rows, and leaves the batch as it is.
+func rising[Row any](rows []Row, compare func(a, b *Row) int) []*Row {
 	all := make([]*Row, len(rows))
 	for i := range rows {
 		all[i] = &rows[i]
 	}
-	slices.SortStableFunc(all, func(a, b *Row) int { return bytes.Compare(key(a), key(b)) })
+	slices.SortFunc(all, compare)
 	return all
 }
 
