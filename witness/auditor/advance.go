@@ -64,7 +64,12 @@ func (a *Auditor) advance(n int) error {
 	}
 	a.sorted = append(a.sorted[:0], a.pending[:last.events]...)
 	prefix.Sort(a.sorted)
-	next, roots, err := a.tree.Replay(valued{Replica: a.store}, a.sorted, limits) // it asks for no value
+	var next *prefix.Tree
+	var roots []name.PrefixRoot
+	err := a.store.ReadPrefix(func(leaves prefix.Leaves) (err error) {
+		next, roots, err = a.tree.Replay(leaves, a.sorted, limits)
+		return err
+	})
 	if errors.Is(err, prefix.ErrRepeated) {
 		return a.repeated(a.pending[:last.events], err)
 	}

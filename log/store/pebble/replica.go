@@ -22,10 +22,10 @@ import (
 const replicaLayout = "muster replica 1"
 
 // Replica keeps the prefix tree's leaves of a log that somebody else runs, and
-// one record of how far it was followed. One goroutine at a time uses it.
+// one record of how far it was followed. Reads may run beside each other and
+// beside one Commit.
 type Replica struct {
 	store  *Store
-	rows   *pebbledb.Iterator // over the prefix leaves as they are now; nil until one is asked for
 	fs     vfs.FS
 	next   string // path of the table that is being made
 	tables sstable.WriterOptions
@@ -88,36 +88,12 @@ func (r *Replica) PrefixLeaves() iter.Seq2[prefix.Leaf, error] { return r.store.
 // Range appends the leaves whose index begins with the first depth bits of an
 // index.
 func (r *Replica) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix.Leaf, error) {
-	if depth < 0 || depth > 256 {
-		return nil, fmt.Errorf("reading prefix leaves: depth %d, want 0 to 256", depth)
-	}
-	// One iterator serves all the buckets of an update: they ascend, so that
-	// each is found near the one before.
-	if r.rows == nil {
-		var err error
-		r.rows, err = r.store.db.NewIter(&pebbledb.IterOptions{LowerBound: key{tablePrefix}, UpperBound: after(tablePrefix)})
-		if err != nil {
-			return nil, fmt.Errorf("reading prefix leaves: %w", err)
-		}
-	}
-	lower, upper := prefixBounds(index, depth)
-	for more := r.rows.SeekGE(lower); more && bytes.Compare(r.rows.Key(), upper) < 0; more = r.rows.Next() {
-		k := key(r.rows.Key())
-		value, err := r.rows.ValueAndErr()
-		if err != nil {
-			return nil, fmt.Errorf("reading %v: %w", k, err)
-		}
-		l, err := decodePrefix(k, value)
-		if err != nil {
-			return nil, fmt.Errorf("reading %v: %w", k, err)
-		}
-		dst = append(dst, l)
-	}
-	if err := r.rows.Error(); err != nil {
-		return nil, fmt.Errorf("reading prefix leaves: %w", err)
-	}
-	return dst, nil
+	return r.store.Range(dst, index, depth)
 }
+
+// ReadPrefix gives read the leaves at less cost for many ranges. It does not
+// know their values.
+func (r *Replica) ReadPrefix(read func(prefix.Leaves) error) error { return r.store.ReadPrefix(read) }
 
 // Commit adds leaves, ascending by index, with a record in place of the last
 // one: durable when it returns, all of it or nothing after a crash. When the
@@ -128,9 +104,6 @@ func (r *Replica) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefi
 // keys are never sorted one by one, nor written twice. The record lies in the
 // same table.
 func (r *Replica) Commit(leaves []prefix.Leaf, record []byte) error {
-	if err := r.rewind(); err != nil {
-		return err
-	}
 	commit := r.batch
 	if len(leaves) >= r.large {
 		commit = r.table
@@ -185,15 +158,5 @@ func putReplica(put func(k, value []byte, o *pebbledb.WriteOptions) error, leave
 	return nil
 }
 
-// rewind drops the iterator: it does not see what is written from here on.
-func (r *Replica) rewind() error {
-	if r.rows == nil {
-		return nil
-	}
-	err := r.rows.Close()
-	r.rows = nil
-	return err
-}
-
 // Close lets another process have the folder.
-func (r *Replica) Close() error { return errors.Join(r.rewind(), r.store.Close()) }
+func (r *Replica) Close() error { return r.store.Close() }
