@@ -44,14 +44,14 @@ func grown(t testing.TB, m prefix.Memory, n, b int) (*prefix.Tree, *sortedStore,
 // TestHashesOfUpdate counts: beyond the least possible, an update may hash
 // only what checking the buckets takes, and it reads each of them once.
 func TestHashesOfUpdate(t *testing.T) {
-	for _, m := range []prefix.Memory{{}, {Bucket: 8}, {Bucket: 8, Held: 1 << 20}} {
+	for _, m := range []prefix.Memory{{Bucket: 32}, {}, {Held: 1 << 20}} {
 		for _, c := range []struct{ n, b int }{{1, 1000}, {20_000, 1}, {20_000, 100}, {20_000, 20_000}, {50_000, 5_000}} {
 			tree, store, batch := grown(t, m, c.n, c.b)
 			_, joins, err := prefix.UpdateCounted(tree, store, batch, uint64(c.n+c.b))
 			if err != nil {
 				t.Fatal(err)
 			}
-			bucket := cmp.Or(m.Bucket, 32)
+			bucket := cmp.Or(m.Bucket, 8)
 			ends := make(map[int]bool) // the bucket that each new leaf falls into
 			for i := range batch {
 				ends[store.bucket(bucket, batch[i].Index)] = true
@@ -69,21 +69,22 @@ func TestHashesOfUpdate(t *testing.T) {
 	}
 }
 
-// TestHashesOfInsert holds an insert to the limit that we set ourselves: with
-// buckets of 8, the least number of hashes and 8 more; 5 more if the leaves are
-// in memory.
+// TestHashesOfInsert holds an insert to the limit that we set ourselves: the
+// least number of hashes and 8 more; 5 more if the leaves are in memory. How full
+// buckets are repeats with each doubling of the leaves.
 func TestHashesOfInsert(t *testing.T) {
-	n := 100_000
-	for _, c := range []struct{ held, more int }{{0, 8}, {n, 5}} {
-		tree, store, batch := grown(t, prefix.Memory{Bucket: 8, Held: c.held}, n, n/100)
-		_, joins, err := prefix.UpdateCounted(tree, store, batch, uint64(n+n/100))
-		if err != nil {
-			t.Fatal(err)
-		}
-		hashes, least := 1+float64(joins)/float64(n/100), leastHashes(float64(n), float64(n/100))
-		t.Logf("%d in memory: %.2f hashes an insert, least possible %.2f", c.held, hashes, least)
-		if hashes > least+float64(c.more) {
-			t.Errorf("%d in memory: %.2f hashes an insert, want at most %.2f + %d", c.held, hashes, least, c.more)
+	for _, n := range []int{50_000, 60_000, 70_000, 80_000, 90_000, 100_000} {
+		for _, c := range []struct{ held, more int }{{0, 8}, {n, 5}} {
+			tree, store, batch := grown(t, prefix.Memory{Held: c.held}, n, n/1000)
+			_, joins, err := prefix.UpdateCounted(tree, store, batch, uint64(n+len(batch)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			hashes, least := 1+float64(joins)/float64(len(batch)), leastHashes(float64(n), float64(len(batch)))
+			t.Logf("%d leaves, %d in memory: %.2f hashes an insert, %.2f more than the least possible", n, c.held, hashes, hashes-least)
+			if hashes > least+float64(c.more) {
+				t.Errorf("%d leaves, %d in memory: %.2f hashes an insert, want at most %.2f + %d", n, c.held, hashes, least, c.more)
+			}
 		}
 	}
 }
@@ -98,24 +99,31 @@ func BenchmarkUpdate(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	for _, m := range []prefix.Memory{{Bucket: 32}, {Bucket: 8}, {Bucket: 8, Held: 2 * n}} {
-		for _, size := range []int{1_000, 10_000, 100_000} {
-			b.Run(fmt.Sprintf("n=%d/bucket=%d/held=%d/batch=%d", n, m.Bucket, m.Held, size), func(b *testing.B) {
-				tree, store, batch := grown(b, m, n, size)
-				joins := 0
-				b.ReportAllocs()
-				for b.Loop() {
-					var err error
-					if _, joins, err = prefix.UpdateCounted(tree, store, batch, uint64(n+size)); err != nil {
-						b.Fatal(err)
-					}
-				}
-				b.ReportMetric(1+float64(joins)/float64(size), "hashes/insert")
-				b.ReportMetric(leastHashes(float64(n), float64(size)), "least/insert")
-				b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N*size), "ns/insert")
-			})
+	for _, size := range []int{1_000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("n=%d/batch=%d", n, size), func(b *testing.B) { benchUpdate(b, prefix.Memory{}, n, size) })
+	}
+}
+
+// BenchmarkUpdateMemory is the same for trees that take other memory.
+func BenchmarkUpdateMemory(b *testing.B) {
+	for _, m := range []prefix.Memory{{Bucket: 32}, {Bucket: 16}, {Bucket: 8}, {Bucket: 32, Held: 1 << 30}, {Bucket: 8, Held: 1 << 30}} {
+		b.Run(fmt.Sprintf("bucket=%d/held=%t", m.Bucket, m.Held > 0), func(b *testing.B) { benchUpdate(b, m, 1_000_000, 10_000) })
+	}
+}
+
+func benchUpdate(b *testing.B, m prefix.Memory, n, size int) {
+	tree, store, batch := grown(b, m, n, size)
+	joins := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if _, joins, err = prefix.UpdateCounted(tree, store, batch, uint64(n+size)); err != nil {
+			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(1+float64(joins)/float64(size), "hashes/insert")
+	b.ReportMetric(leastHashes(float64(n), float64(size)), "least/insert")
+	b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N*size), "ns/insert")
 }
 
 func BenchmarkProveVerify(b *testing.B) {

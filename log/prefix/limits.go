@@ -12,7 +12,8 @@ const (
 	// so they are refused; random indexes never come near.
 	maxDepth = 255
 
-	// maxBucket is how many leaves an end of the tree holds if Memory does not
-	// say: the least memory that makes an update read no more than a few rows.
-	maxBucket = 32
+	// defaultBucket is how many leaves an end of the tree has if Memory does not
+	// say. With 8, an insert takes fewer than 8 hashes beyond the least possible,
+	// the check of what was read included; with 32 it takes 30.
+	defaultBucket = 8
 )

@@ -48,8 +48,8 @@ type Tree struct {
 
 // Memory says what a tree takes. Root and proofs do not depend on it.
 type Memory struct {
-	// Bucket is how many leaves an end of the tree holds before it splits, 1 to
-	// 255; 0 means 32. A smaller bucket takes fewer hashes and less reading for an
+	// Bucket is how many leaves an end of the tree has before it splits, 1 to
+	// 255; 0 means 8. A smaller bucket takes fewer hashes and less reading for an
 	// update and a proof, and more memory:
 	//
 	//	bucket  bytes a leaf
@@ -58,7 +58,7 @@ type Memory struct {
 	//	     8    20
 	Bucket int
 
-	// Held is how many leaves stay in memory, at some 90 bytes each. Their
+	// Held is how many leaves stay in memory, at some 80 bytes more each. Their
 	// buckets are not read, and need not be checked, until an update drops them:
 	// it keeps what it touched while there is room. The indexes of a log are
 	// random, so that none is touched more often than others.
@@ -66,7 +66,7 @@ type Memory struct {
 }
 
 // hasher is one for this tree.
-func (t *Tree) hasher() hasher { return hasher{most: cmp.Or(t.memory.Bucket, maxBucket)} }
+func (t *Tree) hasher() hasher { return hasher{most: cmp.Or(t.memory.Bucket, defaultBucket)} }
 
 // node is one of:
 //

@@ -1,15 +1,6 @@
 package auditor
 
-import (
-	"time"
-
-	"github.com/musterlog/muster/log/prefix"
-)
-
-// memory is that of the auditor's tree. With buckets of 8 a replay hashes and
-// reads less than half of what the 32 of a log take, for 20 bytes an event in
-// place of 5.
-var memory = prefix.Memory{Bucket: 8}
+import "time"
 
 // All limits of the auditor, each with its reason.
 const (
