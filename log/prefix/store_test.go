@@ -114,3 +114,35 @@ func TestBuildRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestBuildReadsNoMore: an iterator has ended when Build returns, whether it
+// was read to its end or not.
+func TestBuildReadsNoMore(t *testing.T) {
+	leaves := newMemory(leavesOf(randomIndexes(random(12), 20_000), 0)).leaves
+	for label, c := range map[string]struct {
+		change func([]prefix.Leaf)
+		want   error
+	}{
+		"all":         {func([]prefix.Leaf) {}, nil},
+		"unsorted":    {func(l []prefix.Leaf) { l[3], l[4] = l[4], l[3] }, prefix.ErrStore},
+		"twice, late": {func(l []prefix.Leaf) { l[19_000] = l[18_999] }, prefix.ErrRepeated},
+	} {
+		mine := slices.Clone(leaves)
+		c.change(mine)
+		running, yielded := true, 0
+		tree, err := prefix.Build(func(yield func(prefix.Leaf, error) bool) {
+			defer func() { running = false }()
+			for _, l := range mine {
+				if yielded++; !yield(l, nil) {
+					return
+				}
+			}
+		}, 20_000)
+		if !errors.Is(err, c.want) || err == nil && tree.Len() != 20_000 {
+			t.Errorf("%s: %v", label, err)
+		}
+		if running || label == "unsorted" && yielded > 5_000 {
+			t.Errorf("%s: after Build, the iterator runs: %t; it gave %d leaves", label, running, yielded)
+		}
+	}
+}
