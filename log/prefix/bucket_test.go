@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/musterlog/muster/log/name"
@@ -150,6 +151,38 @@ func TestReplay(t *testing.T) {
 				}
 				checkProofs(t, last, store, entries(leaves), r)
 			})
+		}
+	}
+}
+
+// TestSorted: as a plain sort, for random indexes and such as share all bits but
+// few, or all.
+func TestSorted(t *testing.T) {
+	r := random(81)
+	for label, indexes := range sets() {
+		for _, repeat := range []bool{false, true} {
+			leaves := leavesOf(indexes, 0)
+			if repeat {
+				leaves = append(leaves, leavesOf(indexes, uint64(len(indexes)))...)
+			}
+			r.Shuffle(len(leaves), func(i, j int) { leaves[i], leaves[j] = leaves[j], leaves[i] })
+			before := slices.Clone(leaves)
+			kept := leafAt(name.Index{255}, 7)
+			got := prefix.Sorted([]prefix.Leaf{kept}, leaves)
+			if !slices.Equal(leaves, before) || got[0] != kept {
+				t.Errorf("%s: it changed what it was given", label)
+			}
+			want := slices.Clone(leaves)
+			slices.SortFunc(want, func(a, b prefix.Leaf) int { return bytes.Compare(a.Index[:], b.Index[:]) })
+			same := func(a, b prefix.Leaf) bool { return a.Index == b.Index }
+			if !slices.EqualFunc(got[1:], want, same) {
+				t.Errorf("%s: another order", label)
+			}
+			for i := range want { // each leaf is there, those of one index in any order
+				if slices.Index(got[1:], want[i]) < 0 {
+					t.Fatalf("%s: a leaf was lost", label)
+				}
+			}
 		}
 	}
 }

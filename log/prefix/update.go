@@ -18,7 +18,7 @@ import (
 // ErrRepeated refuses a batch that holds an index that is in the tree, or one
 // twice, or one that shares 255 bits with another; ErrStore and read errors
 // mean that the store cannot be trusted. The batch is not changed. One that is
-// sorted (see Sort) is not copied.
+// sorted (see Sorted) is not copied.
 func (t *Tree) Update(leaves Leaves, batch []Leaf, limit uint64) (*Tree, error) {
 	next, _, _, err := t.update(leaves, batch, []uint64{limit})
 	return next, err
@@ -52,8 +52,7 @@ func (t *Tree) update(leaves Leaves, batch []Leaf, limits []uint64) (*Tree, []na
 		}
 	}
 	if !slices.IsSortedFunc(batch, ascending) {
-		batch = slices.Clone(batch)
-		Sort(batch)
+		batch = Sorted(nil, batch)
 	}
 	next := &Tree{count: t.count + uint64(len(batch)), limit: from, memory: t.memory, held: t.held}
 	u := update{old: t, next: next, leaves: leaves, limits: limits, hasher: t.hasher()}
@@ -63,9 +62,6 @@ func (t *Tree) update(leaves Leaves, batch []Leaf, limits []uint64) (*Tree, []na
 	}
 	return next, u.roots(), u.joins, nil
 }
-
-// Sort puts leaves in the order of the tree, ascending by index.
-func Sort(leaves []Leaf) { slices.SortFunc(leaves, ascending) }
 
 func ascending(a, b Leaf) int { return compare(&a.Index, &b.Index) }
 

@@ -62,8 +62,7 @@ func (a *Auditor) advance(n int) error {
 	for i := range ends {
 		limits[i] = ends[i].at.size
 	}
-	a.sorted = append(a.sorted[:0], a.pending[:last.events]...)
-	prefix.Sort(a.sorted)
+	a.sorted = prefix.Sorted(a.sorted[:0], a.pending[:last.events])
 	var next *prefix.Tree
 	var roots []name.PrefixRoot
 	err := a.store.ReadPrefix(func(leaves prefix.Leaves) (err error) {

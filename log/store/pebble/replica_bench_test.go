@@ -50,7 +50,7 @@ func fillReplica(b *testing.B, events, size int) (written, kept uint64) {
 			}
 			leaves[i].Position = uint64(done + i)
 		}
-		prefix.Sort(leaves)
+		leaves = prefix.Sorted(nil, leaves)
 		if err := r.Commit(leaves[:min(size, events-done)], []byte("record")); err != nil {
 			b.Fatal(err)
 		}

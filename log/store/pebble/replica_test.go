@@ -32,7 +32,7 @@ func replicaCommits() [][]prefix.Leaf {
 			leaves[i].Position = position
 			position++
 		}
-		prefix.Sort(leaves)
+		leaves = prefix.Sorted(nil, leaves)
 		commits = append(commits, leaves)
 	}
 	return commits
@@ -60,7 +60,7 @@ func checkReplica(r *Replica, n int) error {
 	for _, leaves := range replicaCommits()[:n] {
 		want = append(want, leaves...)
 	}
-	prefix.Sort(want)
+	want = prefix.Sorted(nil, want)
 	if n == 0 && record != nil || n > 0 && string(record) != fmt.Sprint("record ", n) {
 		return fmt.Errorf("record %q after %d commits", record, n)
 	}
