@@ -185,6 +185,12 @@ func serve(t *testing.T, f *fake) string {
 
 func serveWith(t *testing.T, f *fake, handler func(server.Config) (http.Handler, error)) string {
 	t.Helper()
+	url, _ := serveServer(t, f, handler)
+	return url
+}
+
+func serveServer(t *testing.T, f *fake, handler func(server.Config) (http.Handler, error)) (string, *http.Server) {
+	t.Helper()
 	h, err := handler(server.Config{Backend: f, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +208,7 @@ func serveWith(t *testing.T, f *fake, handler func(server.Config) (http.Handler,
 			t.Errorf("the server ended: %v", err)
 		}
 	})
-	return "http://" + listener.Addr().String()
+	return "http://" + listener.Addr().String(), s
 }
 
 func dial(t *testing.T, url string) *client.Client {

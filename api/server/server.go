@@ -1,8 +1,10 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -99,7 +101,8 @@ func Server(handler http.Handler) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
+	stopping, stop := context.WithCancel(context.Background())
+	s := &http.Server{
 		Handler:           handler,
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
@@ -107,13 +110,22 @@ func Server(handler http.Handler) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), stoppingKey{}, stopping)
+		},
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
 			SendPingTimeout:      pingTimeout,
 			PingTimeout:          pingTimeout / 2,
 		},
 	}
+	s.RegisterOnShutdown(stop)
+	return s
 }
+
+// stoppingKey leads to a context that ends when the server begins to shut down:
+// a stream would keep it from doing so for an hour.
+type stoppingKey struct{}
 
 // milliseconds is d for the wire.
 func milliseconds(d time.Duration) uint64 { return uint64(max(d.Milliseconds(), 0)) }

@@ -25,6 +25,8 @@ type submitting struct {
 	stream *connect.BidiStream[musterv1.SubmitStreamRequest, musterv1.SubmitStreamResponse]
 	pace   *pace
 	began  time.Time
+	// ended, the server takes no more chunks
+	stopping context.Context
 
 	admitted, joined chan *chunk
 	used             atomic.Int64  // bytes that the chunks under way take
@@ -51,7 +53,11 @@ func (s *service) SubmitStream(ctx context.Context, stream *connect.BidiStream[m
 	ctx, cancel := context.WithCancel(ctx)
 	r := &submitting{
 		service: s, stream: stream, pace: paceOf(ctx), began: time.Now(),
-		admitted: make(chan *chunk), joined: make(chan *chunk, maxChunks), freed: make(chan struct{}, 1),
+		stopping: context.Background(), admitted: make(chan *chunk), joined: make(chan *chunk, maxChunks), freed: make(chan struct{}, 1),
+	}
+	if stopping, ok := ctx.Value(stoppingKey{}).(context.Context); ok {
+		r.stopping = stopping
+		defer context.AfterFunc(stopping, r.pace.stop)()
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -76,6 +82,8 @@ func (r *submitting) receive(ctx context.Context) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded) && r.stopping.Err() != nil:
+			return unavailable("the server is stopping: open another stream once it is back")
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return unavailable("no events for %v: open another stream when there are some", r.times.chunk)
 		case err != nil:

@@ -375,3 +375,38 @@ func TestStreamMany(t *testing.T) {
 		t.Errorf("%d answered, then %v", answered, err)
 	}
 }
+
+// A server that stops answers what it has, and waits for no stream.
+func TestStreamEndsWithTheServer(t *testing.T) {
+	f := newFake(2)
+	url, s := serveServer(t, f, server.New)
+	idle, busy := open(t, url), open(t, url)
+	sendAll(t, idle, bodies(1))
+	if _, err := idle.Receive(); err != nil {
+		t.Fatal(err)
+	}
+	waits, publish := make(chan struct{}), make(chan struct{})
+	f.with(func() {
+		f.admit = func(events [][]byte) server.Batch {
+			return &batch{events: events, outcomes: func(context.Context) []answer.Outcome {
+				close(waits)
+				<-publish
+				return make([]answer.Outcome, len(events))
+			}}
+		}
+	})
+	sendAll(t, busy, bodies(3))
+	<-waits
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(t.Context()) }()
+	if _, err := idle.Receive(); connect.CodeOf(err) != connect.CodeUnavailable || !strings.Contains(err.Error(), "stopping") {
+		t.Errorf("an idle stream ended with %v", err)
+	}
+	close(publish)
+	if answered, _, err := drain(busy); answered != 3 || connect.CodeOf(err) != connect.CodeUnavailable {
+		t.Errorf("%d answered, then %v; want 3, then unavailable", answered, err)
+	}
+	if err := <-down; err != nil {
+		t.Errorf("shutting down: %v", err)
+	}
+}

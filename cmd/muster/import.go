@@ -21,8 +21,8 @@ const (
 	// fill our memory.
 	importWindow = 50
 
-	importSave   = time.Second     // the cursor is saved so often: more is sent again after a kill
-	importReport = 5 * time.Second // a line of progress
+	importSave   = 100 * time.Millisecond // the cursor is saved so often: what came since is sent again after a kill
+	importReport = 5 * time.Second        // a line of progress
 
 	// A stream that ended is opened again after a pause, until nothing was
 	// answered for importPatience: a log restarts in seconds.
@@ -111,6 +111,9 @@ func (i *importer) run(ctx context.Context, refused string) error {
 			return err
 		}
 		defer i.refused.Close()
+	}
+	if err := i.save(); err != nil { // from here on this input and these files belong together
+		return err
 	}
 	i.before, i.answered, i.refusals = i.cursor.Events, i.cursor.Events, i.cursor.Refused
 	if i.before > 0 {

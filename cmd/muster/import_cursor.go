@@ -18,11 +18,13 @@ type importCursor struct {
 	position
 	Refused      uint64 `json:"refused"`       // events
 	RefusedBytes int64  `json:"refused_bytes"` // in the file of their bodies
+
+	fresh bool // there was none: an import begins
 }
 
 // loadCursor reads a cursor; there is none before a first import.
 func loadCursor(path, log string) (*importCursor, error) {
-	c := &importCursor{Log: log}
+	c := &importCursor{Log: log, fresh: true}
 	if path == "" {
 		return c, nil
 	}
@@ -31,6 +33,7 @@ func loadCursor(path, log string) (*importCursor, error) {
 		return c, nil
 	}
 	if err == nil {
+		c.fresh = false
 		err = json.Unmarshal(data, c)
 	}
 	if err != nil {
@@ -72,7 +75,7 @@ func openRefused(path string, c *importCursor) (*refusedFile, error) {
 		return nil, fmt.Errorf("opening the file for refused events: %w", err)
 	}
 	info, err := f.Stat()
-	if err == nil && c.Events == 0 && info.Size() > 0 {
+	if err == nil && c.fresh && info.Size() > 0 {
 		err = fmt.Errorf("%s is there already: choose another --refused", path)
 	}
 	if err == nil && info.Size() < c.RefusedBytes {

@@ -96,49 +96,56 @@ func importFile(t *testing.T, path string, origin name.Origin, accounts int) (ph
 	return phones, events, refused
 }
 
-// TestImportKill: the import and the server are killed in turn at any moment.
-// In the end every event is logged, once, and the refused ones are kept, once.
+// TestImportKill: the import, the server, or both are killed in turn at any
+// moment, with events that wait for their epoch. In the end every event is logged, once, and the refused ones are kept, once.
 func TestImportKill(t *testing.T) {
 	r := newKillRig(t, 0)
 	dir := t.TempDir()
-	file, refused := filepath.Join(dir, "events"), filepath.Join(dir, "refused")
-	phones, events, bad := importFile(t, file, killOrigin, 250)
-	address := freeAddress(t)
-	r.restart("--epoch", "5ms", "--listen", address)
-	const kills = 8
+	file, refused, cursor := filepath.Join(dir, "events"), filepath.Join(dir, "refused"), filepath.Join(dir, "cursor")
+	phones, events, bad := importFile(t, file, killOrigin, 500)
+	flags := []string{"--epoch", "50ms", "--listen", freeAddress(t)}
+	r.restart(flags...)
+	const kills = 9
 	for i := range kills + 1 {
-		c := exec.Command(builtMuster, "import", "--log", r.server.url, "--cursor", filepath.Join(dir, "cursor"), "--refused", refused, "--json", "-")
+		c := exec.Command(builtMuster, "import", "--log", r.server.url, "--cursor", cursor, "--refused", refused, "--json", "-")
 		stdin, err := c.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
 		}
-		stdout := new(bytes.Buffer)
-		c.Stdout = stdout
+		stdout, stderr := new(bytes.Buffer), new(bytes.Buffer)
+		c.Stdout, c.Stderr = stdout, stderr
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		go drip(t, stdin, file)
-		pause := time.Duration(r.rng.IntN(100)) * time.Millisecond
+		go drip(t, stdin, file, cursor)
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		moves(cursor, ended)
+		time.Sleep(time.Duration(r.rng.IntN(100)) * time.Millisecond)
 		switch {
 		case i == kills:
-		case i%2 == 0:
-			time.Sleep(pause)
-			c.Process.Kill()
-		default: // the import goes on with the next server
-			time.Sleep(pause)
+		case i == kills-1: // the import goes on with the next server, to its end
 			r.server.kill()
-			r.restart("--epoch", "5ms", "--listen", address)
+			r.restart(flags...)
+		default:
+			if i%2 == 0 { // with all that waits for its epoch
+				r.server.kill()
+			}
+			c.Process.Kill()
+			if i%2 == 0 {
+				r.restart(flags...)
+			}
 		}
-		if err := c.Wait(); c.ProcessState.ExitCode() < 0 && i < kills {
+		if err := <-ended; c.ProcessState.ExitCode() < 0 && i < kills {
 			continue // killed
 		} else if c.ProcessState.ExitCode() != 1 { // since some are refused
-			t.Fatalf("the import ended with %v", err)
-		} else if i%2 == 1 && stdout.Len() == 0 {
+			t.Fatalf("run %d ended with %v: %s", i, err, stderr)
+		} else if i == kills-1 && stdout.Len() == 0 {
 			continue // the server was gone before the import had asked it anything
 		}
 		var verdict struct{ Accepted, Refused int }
 		if err := json.Unmarshal(stdout.Bytes(), &verdict); err != nil {
-			t.Fatalf("%v: %s", err, stdout)
+			t.Fatalf("run %d: %v: %s%s", i, err, stdout, stderr)
 		}
 		if verdict.Accepted != events-bad || verdict.Refused != bad {
 			t.Errorf("verdict %+v, want %d accepted, %d refused", verdict, events-bad, bad)
@@ -167,15 +174,38 @@ func TestImportKill(t *testing.T) {
 	}
 }
 
-// drip writes a file bit by bit, so that what reads it is found in the middle.
-func drip(t *testing.T, to io.WriteCloser, file string) {
+// moves waits until an import has saved how far it came, or has ended.
+func moves(cursor string, ended chan error) {
+	before, _ := os.ReadFile(cursor)
+	for now := before; bytes.Equal(now, before); now, _ = os.ReadFile(cursor) {
+		select {
+		case err := <-ended:
+			ended <- err
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// drip writes what is behind the cursor bit by bit, so that who reads it is
+// found in the middle.
+func drip(t *testing.T, to io.WriteCloser, file, cursor string) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Error(err)
 	}
-	for part := range slices.Chunk(data, 10_000) {
+	var at importCursor
+	if text, err := os.ReadFile(cursor); err == nil {
+		if err := json.Unmarshal(text, &at); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := to.Write(data[:at.Offset]); err != nil {
+		return // killed
+	}
+	for part := range slices.Chunk(data[at.Offset:], 1500) {
 		if _, err := to.Write(part); err != nil {
-			return // killed
+			return
 		}
 		time.Sleep(3 * time.Millisecond)
 	}
