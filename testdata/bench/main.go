@@ -44,6 +44,10 @@ var measurements = []struct {
 	{"audit", (*bench).audit},
 }
 
+// resultsFile is where a run's figures belong. Runs that only try something have
+// another -out, and leave docs alone.
+const resultsFile = "docs/results/performance.json"
+
 // bench is one run.
 type bench struct {
 	ctx   context.Context
@@ -59,7 +63,7 @@ func main() {
 	events := flag.Int("events", number("BENCH_EVENTS", 1_000_000), "grow the log to this many events; also $BENCH_EVENTS")
 	dir := flag.String("dir", os.Getenv("BENCH_DIR"), "`folder` of the log, kept and grown on; also $BENCH_DIR (default a temporary one)")
 	rows := flag.String("rows", "", "measure only these, separated by commas: "+names())
-	out := flag.String("out", "docs/results/performance.json", "`file` for the figures")
+	out := flag.String("out", resultsFile, "`file` for the figures")
 	again := flag.Bool("again", false, "measure what -out has of this commit, too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -41,7 +41,11 @@ func (b *bench) finish() error {
 	for _, c := range b.charts() {
 		err = errors.Join(err, c.draw(dir))
 	}
-	return errors.Join(err, b.page(filepath.Join(dir, "performance.md")))
+	err = errors.Join(err, b.page(filepath.Join(dir, "performance.md")))
+	if b.path == resultsFile {
+		err = errors.Join(err, b.scale("docs/scale.md"))
+	}
+	return err
 }
 
 func (b *bench) table() [][]string {
@@ -52,21 +56,11 @@ func (b *bench) table() [][]string {
 	return table
 }
 
-// The page is written by hand but for what stands between these lines.
-const (
-	pageBegin = "<!-- written by make bench -->\n"
-	pageEnd   = "<!-- end -->\n"
-)
-
 func (b *bench) page(path string) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		data = []byte("# Performance\n\n" + pageBegin + pageEnd)
-	}
-	before, rest, ok := strings.Cut(string(data), pageBegin)
-	_, after, ended := strings.Cut(rest, pageEnd)
-	if !ok || !ended {
-		return fmt.Errorf("%s has not the lines %q and %q: nothing is written into it", path, pageBegin, pageEnd)
+	if _, err := os.Stat(path); err != nil {
+		if err := os.WriteFile(path, []byte("# Performance\n\n"+partBegin+partEnd), 0o644); err != nil {
+			return err
+		}
 	}
 	var s strings.Builder
 	fmt.Fprintf(&s, "Commit %s, %s, %s, %d cores, %s, %s. Every sample is in [performance.json](performance.json).\n\n", b.Commit, b.Date[:10], b.Machine.CPU, b.Machine.Cores, b.Machine.OS, b.Machine.Go)
@@ -82,7 +76,7 @@ func (b *bench) page(path string) error {
 			fmt.Fprintf(&s, "![%s](%s)\n\n", c.title, c.file)
 		}
 	}
-	return os.WriteFile(path, []byte(before+pageBegin+"\n"+s.String()+pageEnd+after), 0o644)
+	return replacePart(path, strings.TrimSpace(s.String())+"\n")
 }
 
 // charts are the curves over the log's size.
