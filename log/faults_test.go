@@ -40,6 +40,7 @@ func TestAccountMovesOn(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		r := newRig(t)
 		p := r.phone("alice")
+		r.log.ForgetRecent()
 		r.accepted(p.Register())
 		fork := *p
 		fork.At = p.At.Clone()

@@ -74,6 +74,10 @@ const (
 	// cores end a call's events together.
 	admitChunk = 64
 
+	// recentAccounts is how many accounts stay in memory after they changed, at
+	// some 700 bytes each.
+	recentAccounts = 1 << 16
+
 	// MaxPending bounds what waits for its epoch, at about 1 KB each; beyond
 	// it submitters are told to come again.
 	MaxPending = 100_000

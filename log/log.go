@@ -106,6 +106,7 @@ type Log struct {
 	mu       sync.Mutex                   // guards the fields up to ended; held for microseconds and one store read
 	open     []*ticket                    // the epoch that is filling, in the order of acceptance
 	pending  map[name.AccountID][]*ticket // all that the store does not have yet, by account, ascending seq
+	recent   recent                       // accounts whose events left pending last
 	departed uint64                       // times that events left pending
 	promised []*ticket                    // and not yet on their way to the store
 	cut      uint64                       // time_ms of the newest cut
@@ -166,6 +167,7 @@ func newLog(cfg Config) *Log {
 		cfg:     cfg,
 		id:      cfg.Origin.LogID(),
 		pending: make(map[name.AccountID][]*ticket),
+		recent:  recent{most: recentAccounts},
 		opened:  make(chan struct{}, 1),
 		full:    make(chan struct{}, 1),
 		offered: make(chan struct{}, 1),

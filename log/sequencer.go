@@ -236,6 +236,7 @@ func (l *Log) settle(batch []*ticket) {
 	l.departed++
 	for _, t := range batch {
 		id := t.after.ID
+		l.recent.keep(t.after)
 		if p := l.pending[id]; len(p) > 1 {
 			l.pending[id] = p[1:]
 		} else {

@@ -294,21 +294,30 @@ type accountAt struct {
 // zero one before its first.
 func (l *Log) account(id name.AccountID) (accountAt, error) {
 	l.mu.Lock()
-	p, departed := l.pending[id], l.departed
+	at, departed := l.known(id), l.departed
 	l.mu.Unlock()
-	if len(p) > 0 {
-		return accountAt{p[len(p)-1].after, departed}, nil
+	if at != nil {
+		return accountAt{at, departed}, nil
 	}
 	at, err := l.committed(id)
 	return accountAt{at, departed}, err
+}
+
+// known is the newest state of an account if it is in memory, else nil. Under
+// l.mu.
+func (l *Log) known(id name.AccountID) *store.Account {
+	if p := l.pending[id]; len(p) > 0 {
+		return p[len(p)-1].after
+	}
+	return l.recent.of(id)
 }
 
 // accountLocked is account under l.mu, and therefore exact: a pending event
 // leaves l.pending only once the store has it, or has it not for good. While
 // none left, what was read before stands, and the lock is not held for a read.
 func (l *Log) accountLocked(id name.AccountID, before accountAt) (*store.Account, error) {
-	if p := l.pending[id]; len(p) > 0 {
-		return p[len(p)-1].after, nil
+	if at := l.known(id); at != nil {
+		return at, nil
 	}
 	if before.Account != nil && before.departed == l.departed {
 		return before.Account, nil
