@@ -86,3 +86,8 @@ const (
 // DefaultPrefix is 20 bytes a leaf, and 90 MB for leaves that stay in memory:
 // a log of ten million events takes 300 MB for its prefix tree.
 func DefaultPrefix() prefix.Memory { return prefix.Memory{Bucket: 8, Held: 1 << 20} }
+
+// Memory is how many bytes a process should limit itself to that runs a log of
+// so many events: the engine's cache and tables, what waits, and the top of the
+// prefix tree with room for the garbage between two collections.
+func Memory(events uint64) int64 { return 1<<30 + 40*int64(min(events, 1<<40)) }

@@ -370,6 +370,9 @@ func (l *Log) Published() []byte {
 	return nil
 }
 
+// Events is the number of events that are logged and signed.
+func (l *Log) Events() uint64 { return l.signed.Load().epoch.Keys }
+
 // Waiting is the number of events that wait for their epoch.
 func (l *Log) Waiting() int {
 	l.mu.Lock()
