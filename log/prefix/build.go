@@ -1,17 +1,20 @@
 package prefix
 
 import (
+	"encoding/binary"
 	"fmt"
 	"iter"
+	"runtime"
+	"slices"
+	"sync"
 
 	"github.com/musterlog/muster/log/name"
 )
 
 // Build makes the tree of all leaves whose Position is below limit. It reads
-// them once, in ascending order of index, in a goroutine that has ended when
-// Build returns, and holds some thousand of them at a time beside the tree. The
-// error is the iterator's, or
-// ErrRepeated, or ErrStore when they do not ascend.
+// them once, in ascending order of index, hashes them on all cores, and holds
+// some thousandths of them at a time beside the tree. The error is the
+// iterator's, or ErrRepeated, or ErrStore when they do not ascend.
 func Build(leaves iter.Seq2[Leaf, error], limit uint64) (*Tree, error) {
 	return BuildWith(Memory{}, leaves, limit)
 }
@@ -21,144 +24,127 @@ func BuildWith(m Memory, leaves iter.Seq2[Leaf, error], limit uint64) (*Tree, er
 	if m.Bucket < 0 || m.Bucket > 255 || m.Held < 0 {
 		return nil, fmt.Errorf("building the prefix tree: buckets of %d leaves, %d in memory: want 0 to 255, 0 or more", m.Bucket, m.Held)
 	}
-	s := readAhead(leaves)
-	defer s.end()
 	t := &Tree{limit: limit, memory: m}
-	b := builder{tree: t, next: s.next, hasher: t.hasher()}
-	var err error
-	if t.root, err = b.node(0); err != nil {
+	cores := runtime.GOMAXPROCS(0)
+	b := builder{tree: t, roots: make([]node, 1<<regionBits), regions: make(chan region, cores), free: make(chan []Leaf, 2*cores+1)}
+	var workers sync.WaitGroup
+	for range cores {
+		workers.Go(b.work)
+	}
+	err := b.read(leaves)
+	close(b.regions)
+	workers.Wait()
+	if err != nil {
 		return nil, fmt.Errorf("building the prefix tree: %w", err)
 	}
+	t.root = b.top(b.roots)
 	return t, nil
 }
 
-// builder reads a stream of leaves through a window just long enough to tell a
-// bucket from an inner node.
+// builder makes the subtrees at depth regionBits beside each other.
 type builder struct {
-	tree  *Tree // being built
-	next  func() (Leaf, error, bool)
-	ahead []Leaf     // the next leaves of the stream, at most one more than a bucket holds
-	last  name.Index // read so far, when the tree has leaves
-	hasher
+	tree    *Tree
+	roots   []node      // of the subtrees; the zero node where there are no leaves
+	regions chan region // read, and not built yet
+	free    chan []Leaf // what regions were read into
 }
 
-// node builds the subtree at depth that the next leaf belongs to. The caller
-// knows that there is one, but at depth 0.
-func (b *builder) node(depth int) (node, error) {
-	if err := b.fill(); err != nil {
-		return node{}, err
-	}
-	n := 0
-	for n < len(b.ahead) && shared(&b.ahead[0].Index, &b.ahead[n].Index) >= depth {
-		n++
-	}
-	if n <= b.most {
-		bucket := node{hash: b.subtree(b.ahead[:n], depth), count: uint8(n)}
-		bucket.held = b.tree.hold(b.ahead[:n])
-		b.ahead = b.ahead[:copy(b.ahead, b.ahead[n:])]
-		return bucket, nil
-	}
-	// More than a bucket's leaves share depth bits, so they lie below here.
-	prefix := b.ahead[0].Index
-	var kids [2]node
-	for side := range kids {
-		if len(b.ahead) == 0 || shared(&prefix, &b.ahead[0].Index) < depth || int(bit(&b.ahead[0].Index, depth)) != side {
-			continue // missing
-		}
-		var err error
-		if kids[side], err = b.node(depth + 1); err != nil {
-			return node{}, err
-		}
-		// The right child's first leaf may not have been in the window yet.
-		if err := b.fill(); err != nil {
-			return node{}, err
-		}
-	}
-	return inner(kids[0], kids[1]), nil
+// region is all leaves that share regionBits.
+type region struct {
+	number uint16 // those bits
+	leaves []Leaf
+	hold   bool // the leaves stay in memory
 }
 
-func (b *builder) fill() error {
-	for len(b.ahead) <= b.most {
-		l, err, ok := b.next()
-		if !ok {
-			return nil
-		}
+func regionOf(i *name.Index) uint16 { return binary.BigEndian.Uint16(i[:]) >> (16 - regionBits) }
+
+func (b *builder) read(leaves iter.Seq2[Leaf, error]) error {
+	var r region
+	for l, err := range leaves {
 		if err != nil {
 			return err
 		}
 		if l.Position >= b.tree.limit {
 			continue
 		}
-		if b.tree.count > 0 {
-			if err := checkPair(&b.last, &l.Index); err != nil {
+		if n := len(r.leaves); n > 0 {
+			last := &r.leaves[n-1].Index
+			if err := checkPair(last, &l.Index); err != nil {
 				return err
 			}
+			if regionOf(last) != regionOf(&l.Index) {
+				b.end(&r)
+			}
 		}
-		b.ahead = append(b.ahead, l)
-		b.last = l.Index
+		r.leaves = append(r.leaves, l)
 		b.tree.count++
+	}
+	if len(r.leaves) > 0 {
+		b.end(&r)
 	}
 	return nil
 }
 
-// stream is leaves that are read by one goroutine while another hashes them.
-type stream struct {
-	full, free chan []Leaf
-	stop       chan struct{}
-	err        error  // of the reader, once full is closed
-	chunk      []Leaf // what the hashing side has
-	used       int    // of it
-}
-
-func readAhead(leaves iter.Seq2[Leaf, error]) *stream {
-	const chunks, size = 4, 512
-	s := &stream{full: make(chan []Leaf, chunks), free: make(chan []Leaf, chunks), stop: make(chan struct{})}
-	for range chunks {
-		s.free <- make([]Leaf, 0, size)
+// end hands a region to the workers, and begins the next one.
+func (b *builder) end(r *region) {
+	r.number = regionOf(&r.leaves[0].Index)
+	if r.hold = b.tree.held+len(r.leaves) <= b.tree.memory.Held; r.hold {
+		b.tree.held += len(r.leaves)
 	}
-	go s.read(leaves)
-	return s
+	b.regions <- *r
+	*r = region{}
+	select {
+	case r.leaves = <-b.free:
+	default:
+	}
 }
 
-func (s *stream) read(leaves iter.Seq2[Leaf, error]) {
-	defer close(s.full)
-	chunk := <-s.free
-	for l, err := range leaves {
-		if err != nil {
-			s.err = err
-			break
-		}
-		if chunk = append(chunk, l); len(chunk) < cap(chunk) {
-			continue
-		}
-		s.full <- chunk // has room for all chunks that there are
+func (b *builder) work() {
+	h := b.tree.hasher()
+	for r := range b.regions {
+		b.roots[r.number] = h.build(r.leaves, regionBits, r.hold)
 		select {
-		case chunk = <-s.free:
-		case <-s.stop:
-			return
+		case b.free <- r.leaves[:0]:
+		default:
 		}
 	}
-	s.full <- chunk
 }
 
-// next is the next leaf, and whether there is one or an error.
-func (s *stream) next() (l Leaf, err error, ok bool) {
-	for s.used == len(s.chunk) {
-		if s.chunk != nil {
-			s.free <- s.chunk[:0]
-		}
-		s.chunk, ok = <-s.full
-		if s.used = 0; !ok {
-			return l, s.err, s.err != nil
-		}
+// build makes the subtree at depth of sorted leaves that all share depth bits.
+func (h *hasher) build(leaves []Leaf, depth int, hold bool) node {
+	if len(leaves) > h.most {
+		cut := split(leaves, depth)
+		return inner(h.build(leaves[:cut], depth+1, hold), h.build(leaves[cut:], depth+1, hold))
 	}
-	s.used++
-	return s.chunk[s.used-1], nil, true
+	n := node{hash: h.subtree(leaves, depth), count: uint8(len(leaves))}
+	if hold && len(leaves) > 0 {
+		n.held = &held{slices.Clone(leaves)}
+	}
+	return n
 }
 
-// end waits for the reader.
-func (s *stream) end() {
-	close(s.stop)
-	for range s.full {
+// top joins subtrees of one depth, all those below a node.
+func (b *builder) top(roots []node) node {
+	if len(roots) == 1 {
+		return roots[0]
 	}
+	left, right := b.top(roots[:len(roots)/2]), b.top(roots[len(roots)/2:])
+	count := int(left.count) + int(right.count)
+	if left.kids != nil || right.kids != nil || count > b.tree.hasher().most {
+		return inner(left, right)
+	}
+	// Too few for an inner node: a bucket, or nothing.
+	n := node{count: uint8(count), hash: left.hash}
+	switch {
+	case count > 1:
+		n.hash = join(left.hash, right.hash)
+	case right.count == 1:
+		n.hash = right.hash
+	}
+	if all := slices.Concat(left.held.all(), right.held.all()); len(all) == count && count > 0 {
+		n.held = &held{all}
+	} else {
+		b.tree.held -= len(all) // of some leaves nothing is held
+	}
+	return n
 }

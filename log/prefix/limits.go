@@ -16,4 +16,8 @@ const (
 	// say. With 8, an insert takes fewer than 8 hashes beyond the least possible,
 	// the check of what was read included; with 32 it takes 30.
 	defaultBucket = 8
+
+	// regionBits cuts a tree that is built into 1,024 regions for the cores: of a
+	// billion leaves one has 70 MB.
+	regionBits = 10
 )
