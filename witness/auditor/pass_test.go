@@ -102,7 +102,31 @@ func TestNothingUnreplayedIsAccepted(t *testing.T) {
 	l.caught(t, dir, err, position, evidence.E4c)
 }
 
-// TestEpochsWithoutEvents: nothing grows without bound in a log of empty epochs.
+// TestBreakInAnEpoch: when reading breaks off within an epoch, the map of the
+// EPOCH before is still at hand to show what is wrong with the next.
+func TestBreakInAnEpoch(t *testing.T) {
+	l, dir := newLiar(3, 50), t.TempDir()
+	for range 700 {
+		l.event()
+	}
+	l.Map[indexOf(1<<40)] = l.Map[indexOf(1)]
+	l.Seal()
+	f := l.files()
+	source := &gate{Source: serve(t, f, "/tile/entries/003", behaviours["500"])}
+	a := l.open(t, dir, source)
+	if _, err := a.Catch(context.Background()); err == nil || errors.As(err, new(*auditor.Broken)) {
+		t.Fatalf("without its last bundle: %v", err)
+	}
+	if n := a.Events(); n < 300 {
+		t.Fatalf("%d events were replayed: reading broke off before the epoch", n)
+	}
+	source.Source = f
+	_, err := a.Catch(context.Background())
+	a.Close()
+	l.caught(t, dir, err, uint64(len(l.Leaves))-1, evidence.E4c)
+}
+
+// TestEpochsWithoutEvents: passes end at EPOCHs that bring nothing, too.
 func TestEpochsWithoutEvents(t *testing.T) {
 	l, dir := newLiar(1, 3), t.TempDir()
 	for range 300 {
