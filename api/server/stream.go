@@ -24,9 +24,9 @@ type submitting struct {
 	*service
 	stream *connect.BidiStream[musterv1.SubmitStreamRequest, musterv1.SubmitStreamResponse]
 	pace   *pace
-	began  time.Time
-	// ended, the server takes no more chunks
-	stopping context.Context
+
+	began    time.Time
+	stopping context.Context // once it ended, the server takes no more chunks
 
 	admitted, joined chan *chunk
 	used             atomic.Int64  // bytes that the chunks under way take

@@ -70,7 +70,7 @@ func (s *eventSource) sum() string { return fmt.Sprintf("%x", s.hash.Sum(nil)) }
 func (s *eventSource) next() (*eventChunk, error) {
 	c := &eventChunk{first: s.at.Events}
 	for size := 0; s.err == nil && len(c.events) < musterv1.MaxEvents && size < importChunk; {
-		if len(c.events) > 0 && s.in.Buffered() == 0 {
+		if len(c.events) > 0 && !s.ready() {
 			break // whoever waits for more input keeps nothing back
 		}
 		var body []byte
@@ -89,6 +89,16 @@ func (s *eventSource) next() (*eventChunk, error) {
 	s.at.SHA256 = s.sum()
 	c.end = s.at
 	return c, nil
+}
+
+// ready says that the next event has come whole.
+func (s *eventSource) ready() bool {
+	have := s.in.Buffered()
+	if have < 2 {
+		return false
+	}
+	length, _ := s.in.Peek(2) // is there
+	return have >= 2+int(binary.BigEndian.Uint16(length))
 }
 
 // event is the next event; io.EOF at the input's end.
