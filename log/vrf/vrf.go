@@ -14,7 +14,6 @@ package vrf
 
 import (
 	"crypto/sha512"
-	"fmt"
 
 	"filippo.io/edwards25519"
 
@@ -110,17 +109,6 @@ func output(cleared [32]byte) [64]byte {
 func index(cleared [32]byte) name.Index {
 	beta := output(cleared)
 	return name.Index(beta[:32])
-}
-
-// Index is the index that a proof is of (RFC 9381 section 5.2). It proves
-// nothing by itself: it is for proofs that this process made and kept.
-func (p *Proof) Index() (name.Index, error) {
-	gammaBytes, _, _ := p.parts()
-	gamma, err := point.Decode([32]byte(gammaBytes))
-	if err != nil {
-		return name.Index{}, fmt.Errorf("VRF proof: Gamma: %w", err)
-	}
-	return index(point.Encode(clearCofactor(gamma))[0]), nil
 }
 
 func isIdentity(p *edwards25519.Point) bool {
