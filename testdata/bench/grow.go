@@ -42,8 +42,7 @@ func (b *bench) grow(events int) error {
 		if err := b.growBy(&g, min(chunkEvents, max(firstChunk, b.town.Events/4), left)); err != nil {
 			return err
 		}
-		progress("%9d events: %.1f µs of CPU an event, floor %.1f, ratio %.3f; busy: %.0f a second, %.0f of the floor alone",
-			b.town.Events, g.CPU, g.Floor, g.Floor/g.CPU, 1e6/g.BusyWall, 1e6/g.FloorWall)
+		progress("%9d events: %.1f µs of CPU an event, floor %.1f, ratio %.3f", b.town.Events, g.CPU, g.Floor, g.Floor/g.CPU)
 	}
 	return nil
 }

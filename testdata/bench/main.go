@@ -14,12 +14,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,13 +67,29 @@ func main() {
 	rows := flag.String("rows", "", "measure only these, separated by commas: "+names())
 	out := flag.String("out", resultsFile, "`file` for the figures")
 	again := flag.Bool("again", false, "measure what -out has of this commit, too")
+	profile := flag.String("profile", "", "`file` for a CPU profile of this process, to see where a row that misses spends its time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *events, *dir, *rows, *out, *again); err != nil {
+	stopProfile, err := startProfile(*profile)
+	if err == nil {
+		err = errors.Join(run(ctx, *events, *dir, *rows, *out, *again), stopProfile())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func startProfile(path string) (stop func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	return func() error { pprof.StopCPUProfile(); return f.Close() }, pprof.StartCPUProfile(f)
 }
 
 func number(variable string, otherwise int) int {

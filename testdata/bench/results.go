@@ -94,7 +94,7 @@ func (b *bench) charts() []chart {
 			b.curve("in batches of 100", "lookup-batch", 1), b.curve("alone", "lookup-alone", 1), b.curve("alone, over the API", "lookup-api", 1),
 		}},
 		{"memory.svg", "Memory at its most", "MiB", []line{
-			b.curve("server, resident", "memory", 1024), b.curve("auditor, heap", "audit-peak", 1.0/(1<<20)),
+			b.curve("server, resident", "memory", 1024), b.curve("auditor, live heap", "audit-live", 1.0/(1<<20)),
 		}},
 		{"disk.svg", "Bytes an event", "B an event", []line{
 			b.curve("written, everything", "import-written", 1), b.curve("on disk, everything", "disk", 1), b.curve("written, prefix tree", "prefix-written", 1),
