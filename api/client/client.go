@@ -23,10 +23,12 @@ import (
 	"github.com/musterlog/muster/log/name"
 )
 
-// Config says where the log is.
+// Config says where the log is. Redirects are never followed. Streams have no
+// time-out; they go over a copy of an *http.Transport, or over a transport of
+// another kind as it is, which then has to speak HTTP/2.
 type Config struct {
 	URL       string       // base URL, http or https, such as http://127.0.0.1:8650
-	HTTP      *http.Client // nil: one with a time-out of two minutes; redirects are never followed
+	HTTP      *http.Client // nil: one with a time-out of two minutes
 	UserAgent string       // empty: "muster"
 }
 

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"connectrpc.com/connect"
 
@@ -254,92 +253,6 @@ func TestStreamOverlaps(t *testing.T) {
 	s.CloseSend()
 	if answered, _, err := drain(s); answered != 3 || !errors.Is(err, io.EOF) {
 		t.Errorf("%d answered, then %v", answered, err)
-	}
-}
-
-// A log that publishes nothing makes the client wait: the server holds a
-// bounded number of bytes, and goes on when it can.
-func TestStreamBackpressure(t *testing.T) {
-	f := newFake(2)
-	var held, most atomic.Int64
-	publish := make(chan struct{})
-	f.admit = func(events [][]byte) server.Batch {
-		size := int64(0)
-		for _, e := range events {
-			size += int64(len(e)) + server.EventOverhead
-		}
-		now := held.Add(size)
-		most.Store(max(most.Load(), now))
-		return &batch{events: events, outcomes: func(context.Context) []answer.Outcome {
-			<-publish
-			held.Add(-size)
-			return make([]answer.Outcome, len(events))
-		}}
-	}
-	s := open(t, serve(t, f))
-	const chunks = 50
-	sent := make(chan error, 1)
-	var count atomic.Int64
-	go func() {
-		chunk := make([][]byte, musterv1.MaxEvents)
-		for i := range chunk {
-			chunk[i] = make([]byte, 1000)
-		}
-		for range chunks {
-			if err := s.Send(chunk); err != nil {
-				sent <- err
-				return
-			}
-			count.Add(1)
-		}
-		sent <- s.CloseSend()
-	}()
-	for at := int64(-1); at != count.Load(); time.Sleep(200 * time.Millisecond) {
-		at = count.Load()
-	}
-	if n := count.Load(); n == chunks {
-		t.Errorf("all %d chunks were taken by a log that publishes nothing", n)
-	}
-	close(publish)
-	if answered, _, err := drain(s); answered != chunks*musterv1.MaxEvents || !errors.Is(err, io.EOF) {
-		t.Errorf("%d answered, then %v", answered, err)
-	}
-	if err := <-sent; err != nil {
-		t.Error(err)
-	}
-	if most.Load() > server.MaxStreamBytes {
-		t.Errorf("%d bytes were held, want at most %d", most.Load(), server.MaxStreamBytes)
-	}
-}
-
-// Streams are few; one that ends makes room for another.
-func TestStreamsAreCounted(t *testing.T) {
-	url := serve(t, newFake(2))
-	var all []*client.Stream
-	for range server.MaxSubmitStreams {
-		s := open(t, url)
-		sendAll(t, s, bodies(1))
-		if _, err := s.Receive(); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, s)
-	}
-	s := open(t, url)
-	s.Send(bodies(1))
-	if _, _, err := drain(s); connect.CodeOf(err) != connect.CodeUnavailable || !strings.Contains(err.Error(), "streams are open") {
-		t.Errorf("one stream more: %v", err)
-	}
-	all[0].Close()
-	for {
-		s := open(t, url)
-		s.Send(bodies(1))
-		if _, err := s.Receive(); err == nil {
-			break
-		}
-		s.Close()
-		if t.Context().Err() != nil {
-			t.Fatal("no room after a stream ended")
-		}
 	}
 }
 

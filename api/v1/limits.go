@@ -3,8 +3,8 @@ package musterv1
 // The limits of the account API that clients and servers share, each with its
 // reason. A message is counted decoded from its transport: protobuf or JSON.
 const (
-	// MaxEvents bounds one Submit, so that a submitter's batch is a tenth of an
-	// epoch at most and its answer stays small.
+	// MaxEvents bounds one Submit, and one chunk of a SubmitStream, so that a
+	// submitter's batch is a tenth of an epoch at most and its answer stays small.
 	MaxEvents = 1000
 
 	// MaxRequest bounds a request in bytes: 1,000 events of 1,024 bytes, the
