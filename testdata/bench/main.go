@@ -111,6 +111,13 @@ func run(ctx context.Context, events int, dir, rows, out string, again bool) err
 	if _, err := os.Stat("testdata/bench/main.go"); err != nil {
 		return fmt.Errorf("run it from the repository's root: %w", err)
 	}
+	if rows != "" {
+		for row := range strings.SplitSeq(rows, ",") {
+			if !slices.Contains(strings.Split(names(), ","), row) {
+				return fmt.Errorf("no measurement %q: there are %s", row, names())
+			}
+		}
+	}
 	if dir == "" {
 		temporary, err := os.MkdirTemp("", "muster-bench-")
 		if err != nil {
@@ -127,7 +134,12 @@ func run(ctx context.Context, events int, dir, rows, out string, again bool) err
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	defer func() { b.close() }()
+	err = b.measureAll(events, rows, again)
+	return errors.Join(err, b.close(), b.finish())
+}
+
+// measureAll grows the log from stage to stage, and measures it there.
+func (b *bench) measureAll(events int, rows string, again bool) error {
 	for _, b.stage = range sizes(events) {
 		if err := b.grow(b.stage); err != nil {
 			return err
@@ -145,15 +157,12 @@ func run(ctx context.Context, events int, dir, rows, out string, again bool) err
 				continue
 			}
 			b.measure(m.name, m.run)
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if err := b.ctx.Err(); err != nil {
+				return err
 			}
 		}
 	}
-	if err := b.close(); err != nil {
-		return err
-	}
-	return b.finish()
+	return nil
 }
 
 // sizes are the stages up to a number of events, which is the last one.

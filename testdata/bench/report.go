@@ -63,12 +63,18 @@ func openReport(path string) (*report, error) {
 	return r, nil
 }
 
+// thisCommit is what was built, with a plus if it was changed since. What is
+// written into docs changes no figure.
 func thisCommit() string {
-	out, err := exec.Command("git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+").Output()
+	head, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(out))
+	commit := strings.TrimSpace(string(head))
+	if changes, err := exec.Command("git", "status", "--porcelain", "--", ":!docs").Output(); err != nil || len(changes) > 0 {
+		commit += "+"
+	}
+	return commit
 }
 
 func (r *report) has(measurement string, stage int) bool {

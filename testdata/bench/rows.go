@@ -43,6 +43,7 @@ var targets = []target{
 	{figure: "restart-clean", what: "restart to serving after a clean stop", stage: 10_000_000, bound: 5, most: true, digits: 2, unit: "s"},
 	{figure: "restart-killed", what: "restart to serving after kill -9", stage: 10_000_000, bound: 30, most: true, digits: 2, unit: "s"},
 	{figure: "ingest-growth", what: "growth of CPU an event from 1M to 10M", stage: 10_000_000, bound: 1.2, most: true, digits: 3, unit: "times"},
+	{figure: "import-command", what: "floor / `muster import`, server process only, like the API", bound: 0.80, digits: 3},
 	{figure: "import", what: "floor / import, over all events", stage: 10_000_000, bound: 0.90, digits: 3},
 }
 

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"time"
 
 	"github.com/musterlog/muster/api/client"
+	"github.com/musterlog/muster/log/vrf"
 	"github.com/musterlog/muster/verifier"
 )
 
@@ -54,6 +60,9 @@ func (b *bench) server() (err error) {
 		api["server_cpu_us"], api["floor_cpu_us"] = append(api["server_cpu_us"], spent.cpuMicros()), append(api["floor_cpu_us"], base.cpuMicros())
 	}
 	b.figure("api", median(api["floor_cpu_us"])/median(api["server_cpu_us"]), api)
+	if err := b.importCommand(p, vrfKey); err != nil {
+		return err
+	}
 	if err := b.servedLookups(p, policy.Log.String()); err != nil {
 		return err
 	}
@@ -92,6 +101,40 @@ func (b *bench) server() (err error) {
 		return err
 	}
 	b.figure("disk", float64(stopped)/float64(b.town.Events), samples{"stopped_bytes": {float64(stopped)}, "running_bytes": {float64(running)}})
+	return nil
+}
+
+// importCommand is the next accounts' histories, by the built `muster import`.
+func (b *bench) importCommand(p *process, key *vrf.PrivateKey) error {
+	batches, hours, n := b.town.backfill(min(chunkEvents, b.stage/10))
+	var file []byte
+	for _, batch := range batches {
+		for _, body := range batch {
+			file = append(binary.BigEndian.AppendUint16(file, uint16(len(body))), body...)
+		}
+	}
+	path := filepath.Join(b.dir, "import")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		return err
+	}
+	spent, err := p.spends(n, func() error {
+		c := exec.CommandContext(b.ctx, b.binary(), "import", path, "--cursor", path+".cursor", "--log", p.url)
+		out, err := c.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("muster import: %w: %s", err, out)
+		}
+		return nil
+	})
+	if err := errors.Join(err, os.Remove(path), os.Remove(path+".cursor")); err != nil {
+		return err
+	}
+	base, err := floor(key, sampled(batches))
+	if err := errors.Join(err, b.town.grown(hours, n)); err != nil {
+		return err
+	}
+	b.figure("import-command", base.cpuMicros()/spent.cpuMicros(), samples{
+		"server_cpu_us": {spent.cpuMicros()}, "floor_cpu_us": {base.cpuMicros()}, "wall_us": {spent.wallMicros()},
+	})
 	return nil
 }
 
