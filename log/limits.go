@@ -83,9 +83,9 @@ const (
 	MaxPending = 100_000
 )
 
-// DefaultPrefix is 20 bytes a leaf, and 90 MB for leaves that stay in memory:
-// a log of ten million events takes 300 MB for its prefix tree.
-func DefaultPrefix() prefix.Memory { return prefix.Memory{Bucket: 8, Held: 1 << 20} }
+// DefaultPrefix is 20 bytes a leaf, and 180 MB for leaves that stay in memory:
+// a log of ten million events takes 400 MB for its prefix tree.
+func DefaultPrefix() prefix.Memory { return prefix.Memory{Bucket: 8, Held: 2 << 20} }
 
 // Memory is how many bytes a process should limit itself to that runs a log of
 // so many events: the engine's cache and tables, what waits, and the top of the
