@@ -59,7 +59,7 @@ func (b *bench) ingest() error {
 	if err := b.ready(log.MaxEpochEvents); err != nil {
 		return err
 	}
-	n := min(sampleEvents, b.town.Accounts/4)
+	n := b.perRound()
 	var whole, base, ratio []float64
 	for range rounds {
 		w, f, err := b.ingestRound(n)

@@ -134,7 +134,9 @@ func run(ctx context.Context, events int, dir, rows, out string, again bool) err
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	err = b.measureAll(events, rows, again)
+	if err = b.heal(); err == nil {
+		err = b.measureAll(events, rows, again)
+	}
 	return errors.Join(err, b.close(), b.finish())
 }
 
@@ -164,6 +166,37 @@ func (b *bench) measureAll(events int, rows string, again bool) error {
 	}
 	return nil
 }
+
+// heal brings the town to where the log is, if a run was interrupted between the
+// two: what it may have been submitting is submitted again, and measured by
+// nobody, since the log knows some of it.
+func (b *bench) heal() error {
+	if err := b.ready(0); err != nil {
+		return err
+	}
+	if b.open.events() == b.town.Events {
+		return nil
+	}
+	progress("the log has %d events, %d are known: an interrupted run is repeated", b.open.events(), b.town.Events)
+	if n := b.perRound(); n > 0 {
+		batches, done, err := b.town.deviceAdds(n)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(b.open.submit(b.ctx, batches), done()); err != nil {
+			return err
+		}
+	}
+	batches, hours, n := b.town.backfill(chunkEvents)
+	if err := b.open.submit(b.ctx, batches); err != nil {
+		return err
+	}
+	b.town.Events = b.open.events() - n
+	return b.town.grown(hours, n)
+}
+
+// perRound is how many accounts get a device-add in one round.
+func (b *bench) perRound() int { return min(sampleEvents, b.town.Accounts/4) }
 
 // sizes are the stages up to a number of events, which is the last one.
 func sizes(events int) []int {

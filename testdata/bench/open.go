@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -121,7 +122,7 @@ func (b *bench) ready(epochEvents int) error {
 		return err
 	}
 	var err error
-	b.open, err = openLog(b.logDir(), epochEvents)
+	b.open, err = openLog(b.logDir(), cmp.Or(epochEvents, log.MaxEpochEvents))
 	return err
 }
 

@@ -42,7 +42,7 @@ func (b *bench) server() (err error) {
 	}
 	b.figure("restart-clean", clean[temperature(true)][0], clean)
 
-	n := min(sampleEvents, b.town.Accounts/4)
+	n := b.perRound()
 	api := samples{}
 	for range rounds {
 		batches, done, err := b.town.deviceAdds(n)
