@@ -37,13 +37,18 @@ func (b *bench) hashes() error {
 	return nil
 }
 
+// prefixMemTable is flushed after some 150,000 rows of the prefix tree, as a
+// log's table is after all the rows of as many events. A larger one would be
+// flushed less often, and compacted less.
+const prefixMemTable = 16 << 20
+
 // prefixWritten commits the rows of a prefix tree in epochs of 10,000.
 func (b *bench) prefixWritten() (err error) {
 	dir := filepath.Join(b.dir, "prefix")
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	s, err := pebble.Create(pebble.Config{Dir: dir})
+	s, err := pebble.Create(pebble.Config{Dir: dir, MemTableBytes: prefixMemTable})
 	if err != nil {
 		return err
 	}
