@@ -20,8 +20,9 @@ const (
 	filterBits = 10
 
 	// blockBytes is what compression sees at once, and what a read of one row
-	// unpacks: events of 4 KiB take a tenth more of the disk.
-	blockBytes = 16 << 10
+	// unpacks: with 4 KiB an event takes 5 % more of the disk, with 16 KiB a read
+	// of an account that is not cached a fifth more time.
+	blockBytes = 8 << 10
 
 	// rowBytes is what a batch adds to a row's value, with a key of the log.
 	rowBytes = 16
