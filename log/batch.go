@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/musterlog/muster/log/answer"
 )
@@ -13,15 +14,17 @@ import (
 // before it joins and earlier ones wait for their epochs. Join and Outcomes
 // are called once each, Join in the order of the stream.
 type Batch struct {
-	log  *Log
-	subs []submission
+	log      *Log
+	subs     []submission
+	admitted sync.WaitGroup
 }
 
 // Admit begins a submission, on all cores: form, signatures, index. Nothing
-// is logged yet.
+// is logged yet. It does not wait for any of this, so that no core is idle
+// between two batches; whoever begins many waits in Join.
 func (l *Log) Admit(events [][]byte) *Batch {
 	b := &Batch{log: l, subs: make([]submission, len(events))}
-	l.admitAll(b.subs, events)
+	b.admitted.Go(func() { l.admitAll(b.subs, events) })
 	return b
 }
 
@@ -30,6 +33,7 @@ func (l *Log) Admit(events [][]byte) *Batch {
 // cannot be taken now ends it: the ones behind it may build on it, so they are
 // not taken either.
 func (b *Batch) Join(ctx context.Context) {
+	b.admitted.Wait()
 	var failed error
 	for i := range b.subs {
 		s := &b.subs[i]

@@ -105,6 +105,7 @@ type Log struct {
 
 	mu       sync.Mutex                   // guards the fields up to ended; held for microseconds and one store read
 	open     []*ticket                    // the epoch that is filling, in the order of acceptance
+	since    time.Time                    // when the first of them came
 	pending  map[name.AccountID][]*ticket // all that the store does not have yet, by account, ascending seq
 	recent   recent                       // accounts whose events left pending last
 	departed uint64                       // times that events left pending
@@ -333,9 +334,12 @@ func (l *Log) drain() error {
 	}
 }
 
-// fill waits until the open epoch is full or its first event waited long enough.
+// fill waits until the open epoch is full or its first event waited long enough,
+// be it for this or for the epoch before to be sealed.
 func (l *Log) fill(ctx context.Context) {
-	wait := time.NewTimer(l.cfg.Epoch)
+	l.mu.Lock()
+	wait := time.NewTimer(l.cfg.Epoch - time.Since(l.since))
+	l.mu.Unlock()
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():

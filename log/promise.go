@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
@@ -204,6 +205,9 @@ func newTicket(s *submission, after *store.Account) *ticket {
 
 // enter lets an event into the open epoch, under l.mu.
 func (l *Log) enter(t *ticket) {
+	if len(l.open) == 0 {
+		l.since = time.Now()
+	}
 	l.open = append(l.open, t)
 	l.pending[t.after.ID] = append(l.pending[t.after.ID], t)
 	l.wake(len(l.open) >= l.cfg.MaxEpochEvents)
@@ -219,7 +223,7 @@ func (l *Log) cutOpen() (batch []*ticket, timeMs uint64) {
 			n = i
 		}
 	}
-	batch, l.open = l.open[:n:n], l.open[n:]
+	batch, l.open, l.since = l.open[:n:n], l.open[n:], time.Now()
 	for _, t := range batch {
 		t.cut = true
 	}

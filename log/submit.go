@@ -57,6 +57,7 @@ func (s *submission) settled() bool { return s.outcome.Refused != nil || s.outco
 // with another valid signature, gets the outcome of the one that is logged.
 func (l *Log) Submit(ctx context.Context, events [][]byte, want answer.Want) []answer.Outcome {
 	b := l.Admit(events)
+	b.admitted.Wait()
 	for i := range b.subs {
 		if !b.subs[i].settled() {
 			l.join(&b.subs[i], want.Wait)
@@ -70,14 +71,17 @@ func (l *Log) admitAll(subs []submission, events [][]byte) {
 	for i, body := range events {
 		subs[i].body = body
 	}
-	chunk := min(admitChunk, 1+(len(subs)-1)/runtime.GOMAXPROCS(0))
+	// The cores end together: each takes as many chunks as the others.
+	cores := runtime.GOMAXPROCS(0)
+	turns := (len(subs) + cores*admitChunk - 1) / (cores * admitChunk)
+	chunk := max(1, (len(subs)+cores*turns-1)/(cores*max(1, turns)))
 	if len(subs) <= chunk {
 		l.admit(subs)
 		return
 	}
 	var wg sync.WaitGroup
 	var taken atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), (len(subs)+chunk-1)/chunk) {
+	for range min(cores, (len(subs)+chunk-1)/chunk) {
 		wg.Go(func() {
 			for {
 				to := int(taken.Add(int64(chunk)))
@@ -85,6 +89,7 @@ func (l *Log) admitAll(subs []submission, events [][]byte) {
 					return
 				}
 				l.admit(subs[to-chunk : min(to, len(subs))])
+				runtime.Gosched()
 			}
 		})
 	}
