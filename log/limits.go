@@ -83,11 +83,13 @@ const (
 	MaxPending = 100_000
 )
 
-// DefaultPrefix is 20 bytes a leaf, and 180 MB for leaves that stay in memory:
-// a log of ten million events takes 400 MB for its prefix tree.
-func DefaultPrefix() prefix.Memory { return prefix.Memory{Bucket: 8, Held: 2 << 20} }
+// DefaultPrefix is 20 bytes a leaf, and 90 MB for leaves that stay in memory:
+// a log of ten million events takes 300 MB for its prefix tree.
+func DefaultPrefix() prefix.Memory { return prefix.Memory{Bucket: 8, Held: 1 << 20} }
 
 // Memory is how many bytes a process should limit itself to that runs a log of
-// so many events: the engine's cache and tables, what waits, and the top of the
-// prefix tree with room for the garbage between two collections.
-func Memory(events uint64) int64 { return 1<<30 + 40*int64(min(events, 1<<40)) }
+// so many events. In use are 750 MB, for the engine's cache and tables, what
+// waits and what is kept of recent accounts and leaves, and 20 bytes an event
+// for the top of the prefix tree; the rest is room for garbage. Too little room
+// costs more than anything else here: each collection looks at all of it.
+func Memory(events uint64) int64 { return 1280<<20 + 20*int64(min(events, 1<<40)) }

@@ -37,7 +37,7 @@ type Config struct {
 	FS vfs.FS
 
 	CacheBytes    int64 // block cache; 0 means 256 MiB
-	MemTableBytes int64 // of each of two tables that collect writes; 0 means 128 MiB, at most 1 GiB
+	MemTableBytes int64 // of each of two tables that collect writes; 0 means 64 MiB, at most 1 GiB
 
 	layout string // empty: a log's
 }
