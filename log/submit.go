@@ -103,7 +103,11 @@ func (l *Log) admit(subs []submission) {
 	var events []*event.Event
 	var admitted [][]event.Key
 	for i := range subs {
-		if s := &subs[i]; l.read(s) {
+		var last *submission
+		if len(parsed) > 0 {
+			last = parsed[len(parsed)-1]
+		}
+		if s := &subs[i]; l.read(s, last) {
 			parsed, events, admitted = append(parsed, s), append(events, s.event), append(admitted, s.before.Keys())
 		}
 	}
@@ -118,8 +122,9 @@ func (l *Log) admit(subs []submission) {
 	l.evaluate(fresh...)
 }
 
-// read parses an event and reads its account; false if that settles it.
-func (l *Log) read(s *submission) bool {
+// read parses an event and reads its account; false if that settles it. Events
+// of one account that follow each other need one read.
+func (l *Log) read(s, last *submission) bool {
 	if len(s.body) > MaxEvent {
 		s.refuse(&event.Error{Rule: event.RuleTooBig, Detail: fmt.Sprintf("event of %d bytes: want at most %d", len(s.body), MaxEvent)})
 		return false
@@ -142,6 +147,10 @@ func (l *Log) read(s *submission) bool {
 	// What is read here may be outdated by the time the event joins. It only
 	// spares work: keys that are in force were admitted, and an event whose seq
 	// is taken needs no index.
+	if last != nil && last.event.Account == e.Account {
+		s.before = last.before
+		return true
+	}
 	s.before, s.outcome.Err = l.account(e.Account)
 	return s.outcome.Err == nil
 }
@@ -154,6 +163,9 @@ func (l *Log) evaluate(subs ...*submission) {
 		if s.index == nil {
 			missing, inputs = append(missing, s), append(inputs, s.event.Account.Label().VRFInput(s.event.Seq))
 		}
+	}
+	if len(missing) == 0 {
+		return
 	}
 	for i, index := range l.cfg.VRF.EvaluateAll(inputs) {
 		missing[i].index = &index
