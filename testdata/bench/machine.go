@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -100,13 +101,17 @@ func processCPU(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, err
 }
 
-// onDisk is what a folder takes, in whole blocks.
+// onDisk is what a folder takes, in whole blocks. A log may run on it: files
+// that a compaction deletes meanwhile take nothing.
 func onDisk(dir string) (bytes int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err == nil && info.Mode().IsRegular() {
 			bytes += info.Sys().(*syscall.Stat_t).Blocks * 512
 		}
