@@ -220,7 +220,7 @@ func (b *bench) measure(name string, run func(*bench) error) {
 	if err != nil {
 		progress("%s at %d events: %v", name, b.stage, err)
 	}
-	b.end(err, time.Since(began))
+	b.end(err, b.dir, time.Since(began))
 }
 
 // prepare builds the command, and makes the folder's log.

@@ -88,11 +88,13 @@ func (r *report) begin(measurement string, stage int) {
 	r.Runs = append(r.Runs, done{Measurement: measurement, Stage: stage, Error: "it did not end"})
 }
 
-func (r *report) end(err error, took time.Duration) {
+// end keeps an error without the folder that it happened in: the report is
+// published, and says nothing about the paths of a machine.
+func (r *report) end(err error, dir string, took time.Duration) {
 	d := &r.Runs[len(r.Runs)-1]
 	d.Seconds, d.Error = took.Seconds(), ""
 	if err != nil {
-		d.Error = err.Error()
+		d.Error = strings.ReplaceAll(err.Error(), dir+"/", "")
 	}
 	if err := r.save(); err != nil {
 		progress("%v", err)
