@@ -153,17 +153,17 @@ func (a *Account) step(c *Checked) (step, error) {
 // needs a fresh key, or its old events could speak for it again.
 func (a *Account) introduce(c *Checked, devices []Device) (step, error) {
 	u, err := c.coordinate()
-	if err != nil && c.crypto == nil {
+	if err != nil && c.crypto != nil {
+		return step{devices: devices}, nil // admission comes next and refuses it
+	}
+	if err != nil {
+		// Its admission was skipped: the caller vouched for a key that never was
+		// admitted, from a damaged row or state.
 		role := Subject
 		if c.event.About() == c.event.Primary {
 			role = Primary
 		}
-		// Its admission was skipped: the caller vouched for a key that never was
-		// admitted, from a damaged row or state.
-		return step{}, &Error{Rule: RuleNotAdmitted, Role: role, Detail: "the key is not fit for use (" + err.Error() + "): generate another one"}
-	}
-	if err != nil {
-		return step{devices: devices}, nil // admission comes next and refuses it
+		return step{}, notAdmitted(role, err)
 	}
 	if slices.Contains(a.Introduced, u) {
 		return step{}, broken(RuleKeyUsed, "the account has had this key (or its other form): generate a fresh one")

@@ -80,13 +80,17 @@ func (c *Checked) admit(admitted []Key) (decoded [2]*publicKey, err error) {
 			u, err = p.admit()
 		}
 		if err != nil {
-			return decoded, &Error{Rule: RuleNotAdmitted, Role: r, Detail: "the " + r.String() + " key is not fit for use (" + err.Error() + "): generate another one"}
+			return decoded, notAdmitted(r, err)
 		}
 		if decoded[r] = p; k == c.event.About() {
 			c.about = &u
 		}
 	}
 	return decoded, nil
+}
+
+func notAdmitted(r Role, why error) *Error {
+	return &Error{Rule: RuleNotAdmitted, Role: r, Detail: "the " + r.String() + " key is not fit for use (" + why.Error() + "): generate another one"}
 }
 
 // comparison is what is left of a signature's verification: its first half must
