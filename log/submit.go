@@ -102,14 +102,14 @@ func (l *Log) admit(subs []submission) {
 	var parsed []*submission
 	var events []*event.Event
 	var admitted [][]event.Key
+	var last *submission
 	for i := range subs {
-		var last *submission
-		if len(parsed) > 0 {
-			last = parsed[len(parsed)-1]
+		s := &subs[i]
+		if !l.read(s, last) {
+			continue
 		}
-		if s := &subs[i]; l.read(s, last) {
-			parsed, events, admitted = append(parsed, s), append(events, s.event), append(admitted, s.before.Keys())
-		}
+		last = s
+		parsed, events, admitted = append(parsed, s), append(events, s.event), append(admitted, s.before.Keys())
 	}
 	var fresh []*submission
 	for i, checked := range event.CheckAll(events, admitted) {
@@ -163,9 +163,6 @@ func (l *Log) evaluate(subs ...*submission) {
 		if s.index == nil {
 			missing, inputs = append(missing, s), append(inputs, s.event.Account.Label().VRFInput(s.event.Seq))
 		}
-	}
-	if len(missing) == 0 {
-		return
 	}
 	for i, index := range l.cfg.VRF.EvaluateAll(inputs) {
 		missing[i].index = &index

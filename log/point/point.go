@@ -46,6 +46,9 @@ func Canonical(b [32]byte) bool {
 // the inverse of the product of all Z, times the other Z. A point's Z is never 0,
 // so none can spoil the others. The time depends on how many there are only.
 func Encode(points ...*edwards25519.Point) [][32]byte {
+	if len(points) == 0 {
+		return nil // an inversion of nothing costs as much as one of many
+	}
 	before := make([]field.Element, len(points)) // the product of Z of the points before each
 	product := new(field.Element).One()
 	for i, p := range points {
