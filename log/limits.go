@@ -83,13 +83,16 @@ const (
 	MaxPending = 100_000
 )
 
-// DefaultPrefix is 20 bytes a leaf, and 90 MB for leaves that stay in memory:
-// a log of ten million events takes 300 MB for its prefix tree.
-func DefaultPrefix() prefix.Memory { return prefix.Memory{Bucket: 8, Held: 1 << 20} }
+// DefaultPrefix holds the leaves of sixteen million events in memory, at some 60
+// bytes each; each event more takes 4 bytes, and a read for an update.
+func DefaultPrefix() prefix.Memory { return prefix.Memory{Bucket: 64, Held: 1 << 24} }
 
 // Memory is how many bytes a process should limit itself to that runs a log of
-// so many events. In use are 750 MB, for the engine's cache and tables, what
-// waits and what is kept of recent accounts and leaves, and 20 bytes an event
-// for the top of the prefix tree; the rest is room for garbage. Too little room
-// costs more than anything else here: each collection looks at all of it.
-func Memory(events uint64) int64 { return 1280<<20 + 20*int64(min(events, 1<<40)) }
+// so many events. In use are 600 MB, for the engine's cache and tables, what
+// waits and what is kept of recent accounts, and what DefaultPrefix says of an
+// event; the rest is room for garbage. Too little room costs more than anything
+// else here.
+func Memory(events uint64) int64 {
+	held := min(events, uint64(DefaultPrefix().Held))
+	return 880<<20 + 62*int64(held) + 4*int64(min(events-held, 1<<40))
+}

@@ -139,9 +139,9 @@ func (l *Log) proof(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error
 	return p, index, l.cfg.Store.PutProof(id, seq, p, index)
 }
 
-func (v *view) Prefix(indexes []name.Index) (p *prefix.Proof, err error) {
+func (v *view) Prefix(queries []prefix.Query) (p *prefix.Proof, err error) {
 	err = v.cfg.Store.ReadPrefix(func(leaves prefix.Leaves) error {
-		p, err = v.prefixes.Prove(leaves, indexes)
+		p, err = v.prefixes.Prove(leaves, queries)
 		return err
 	})
 	return p, err

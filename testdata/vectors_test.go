@@ -331,11 +331,11 @@ func TestPrefix(t *testing.T) {
 	least(t, "refused proofs", len(f.Refused)+len(f.Form), 40)
 	for _, v := range f.Trees {
 		log := &liar.Log{Shown: map[name.Index]liar.Entry{}}
-		for _, l := range v.Leaves {
-			log.Shown[h32(l.Index)] = liar.Entry{Value: h32(l.Value)}
+		for i, l := range v.Leaves {
+			log.Shown[h32(l.Index)] = liar.Entry{Value: h32(l.Value), Position: uint64(i)}
 		}
 		var err error
-		if log.Tree, err = prefix.Build(log.PrefixLeaves(), 1); err != nil || log.Tree.Root() != h32(v.Root) {
+		if log.Tree, err = prefix.Build(log.PrefixLeaves(), 1<<62); err != nil || log.Tree.Root() != h32(v.Root) {
 			t.Fatalf("%s: root %s, %v, want %x", v.Name, log.Tree.Root(), err, v.Root)
 		}
 		for _, c := range v.Proofs {
@@ -347,7 +347,7 @@ func TestPrefix(t *testing.T) {
 			if err := prefix.Verify(h32(v.Root), queries, p); err != nil {
 				t.Errorf("%s, %s: %v", v.Name, c.Name, err)
 			}
-			if made, err := log.Prefix(indexes); err != nil || !bytes.Equal(made.Bytes(), c.Proof) {
+			if made, err := log.Show(indexes); err != nil || !bytes.Equal(made.Bytes(), c.Proof) {
 				t.Errorf("%s, %s: proven otherwise, %v", v.Name, c.Name, err)
 			}
 			other := h32(v.Root)

@@ -312,7 +312,7 @@ func (w *world) reprove(a *answer.Answer, without *uint64) {
 	}
 	a.Proofs = nil
 	for part := range slices.Chunk(indexes, answer.ProofCut) {
-		p, err := w.log.Prefix(part)
+		p, err := w.log.Show(part)
 		if err != nil {
 			w.t.Fatal(err)
 		}

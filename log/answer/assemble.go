@@ -46,7 +46,7 @@ type View interface {
 	// VRF proves the index of any (account, seq), logged or not.
 	VRF(name.AccountID, uint32) (vrf.Proof, name.Index, error)
 	// Prefix proves what the epoch's prefix tree holds for each index.
-	Prefix([]name.Index) (*prefix.Proof, error)
+	Prefix([]prefix.Query) (*prefix.Proof, error)
 	// Node is a NodeFunc of the tree.
 	Node(level uint, index uint64) (leaf.Hash, error)
 }
@@ -72,13 +72,13 @@ func Assemble(v View, r *Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var indexes []name.Index
+	var queries []prefix.Query
 	for i := range spans {
 		account, in, err := assembleAccount(v, &spans[i])
 		if err != nil {
 			return nil, fmt.Errorf("account %s: %w", spans[i].ask.Account, err)
 		}
-		indexes = append(indexes, in...)
+		queries = append(queries, in...)
 		a.Accounts = append(a.Accounts, *account)
 		for _, version := range account.Versions {
 			if version.Form != Absent {
@@ -86,7 +86,7 @@ func Assemble(v View, r *Request) (*Answer, error) {
 			}
 		}
 	}
-	for part := range slices.Chunk(indexes, ProofCut) {
+	for part := range slices.Chunk(queries, ProofCut) {
 		p, err := v.Prefix(part)
 		if err != nil {
 			return nil, fmt.Errorf("proving in the prefix tree: %w", err)
@@ -164,14 +164,14 @@ func firstOpened(v View, ask Ask, n int64) (int64, error) {
 	}
 }
 
-func assembleAccount(v View, s *span) (*Account, []name.Index, error) {
+func assembleAccount(v View, s *span) (*Account, []prefix.Query, error) {
 	a := &Account{ID: s.ask.Account, Events: uint32(s.n + 1), From: uint32(s.from), To: uint32(s.to)}
 	k := int64(-1)
 	if s.ask.Kind == Returning {
 		k = int64(s.ask.Seq)
 	}
 	set := prefix.Required(s.n, k, s.from, s.to-1)
-	var indexes []name.Index
+	var queries []prefix.Query
 	add := func(version Version) error {
 		proof, index, err := v.VRF(a.ID, version.Seq)
 		if err != nil {
@@ -179,7 +179,11 @@ func assembleAccount(v View, s *span) (*Account, []name.Index, error) {
 		}
 		version.Proof = proof
 		a.Versions = append(a.Versions, version)
-		indexes = append(indexes, index)
+		q := prefix.Query{Index: index, Present: version.Form != Absent}
+		if q.Present {
+			q.Value = prefix.Value(version.Position, version.Commitment)
+		}
+		queries = append(queries, q)
 		return nil
 	}
 	for _, seq := range set.Present {
@@ -207,7 +211,7 @@ func assembleAccount(v View, s *span) (*Account, []name.Index, error) {
 	if s.ask.Kind == First && s.n >= 0 {
 		a.Devices, err = devicesAfter(v, a.ID, uint32(s.from))
 	}
-	return a, indexes, err
+	return a, queries, err
 }
 
 // devicesAfter reads each device's key from the event that introduced it.

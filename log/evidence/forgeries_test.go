@@ -258,10 +258,10 @@ func (f *forger) assemble() *evidence.File {
 		return evidence.Replaced(l.Note, must(t.At(p)), m.Note, must(tree(m).At(q)))
 	case 3:
 		p := f.event(l)
-		proof := must(shown.Prefix([]name.Index{indexAt(l, p)}))
+		proof := must(shown.Show([]name.Index{indexAt(l, p)}))
 		switch f.IntN(4) {
 		case 0:
-			proof = must(shown.Prefix([]name.Index{f.index(l)}))
+			proof = must(shown.Show([]name.Index{f.index(l)}))
 		case 1:
 			proof = evidence.OtherValue(proof, indexAt(l, p), name.Value(f.hash()))
 		case 2:
@@ -275,7 +275,7 @@ func (f *forger) assemble() *evidence.File {
 		if f.IntN(3) == 0 {
 			member.Position = f.position(l)
 		}
-		file := must(t.Ghost(epoch, member, must(shown.Prefix([]name.Index{e.Index}))))
+		file := must(t.Ghost(epoch, member, must(shown.Show([]name.Index{e.Index}))))
 		if last := len(file.Lines) - 1; f.IntN(3) == 0 {
 			file.Lines[last] = must(t.At(f.position(l)))
 		}
@@ -290,7 +290,7 @@ func (f *forger) assemble() *evidence.File {
 			end++
 		}
 		v := f.mapBefore(p)
-		return must(t.WrongMap(p, end, v.Prefix))
+		return must(t.WrongMap(p, end, v.Show))
 	case 6:
 		positions := []uint64{f.position(l), f.position(l)}
 		slices.Sort(positions)
@@ -302,7 +302,7 @@ func (f *forger) assemble() *evidence.File {
 	if f.IntN(2) == 0 {
 		return must(t.Displaced(receipt, epoch, f.event(l)))
 	}
-	return must(t.Unkept(receipt, epoch, must(shown.Prefix([]name.Index{f.index(l)}))))
+	return must(t.Unkept(receipt, epoch, must(shown.Show([]name.Index{f.index(l)}))))
 }
 
 // mapBefore is the view that ends with the EPOCH at p, mostly: then what E4c

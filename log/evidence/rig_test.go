@@ -170,7 +170,7 @@ func mapSamples() []convicts {
 	honest := told(func(*world) {})
 	const bob1, epoch4 = 9, 10
 	bob := honest.index(honest.bob, 1)
-	absent := func(w *world) *prefix.Proof { return must(w.Prefix([]name.Index{bob})) }
+	absent := func(w *world) *prefix.Proof { return must(w.Show([]name.Index{bob})) }
 
 	dropped := told(func(w *world) { delete(w.Map, bob) })
 	other := prefix.Value(bob1, name.Commitment{7})
@@ -186,11 +186,11 @@ func mapSamples() []convicts {
 	ghosts := func(label string, position uint64) convicts {
 		m, w := ghost(position)
 		true1 := evidence.Member{Index: bob, Position: bob1, Commitment: honest.record(honest.bob, 1).Commitment}
-		return convicts{label, w.key(), must(w.tree().Ghost(epoch4, m, must(w.Prefix([]name.Index{m.Index})))),
+		return convicts{label, w.key(), must(w.tree().Ghost(epoch4, m, must(w.Show([]name.Index{m.Index})))),
 			must(honest.tree().Ghost(epoch4, true1, absent(honest))), "has an entry for an event at position"}
 	}
 	wrong := func(w *world, before, epoch uint64, shown *liar.Log) *evidence.File {
-		return must(w.tree().WrongMap(before, epoch, func(i []name.Index) (*prefix.Proof, error) { return shown.Prefix(i) }))
+		return must(w.tree().WrongMap(before, epoch, func(i []name.Index) (*prefix.Proof, error) { return shown.Show(i) }))
 	}
 	past := newWorld()
 	empty := told(func(w *world) {})
@@ -245,7 +245,7 @@ func manyEvents() convicts {
 			w.Map[w.index(w.alice, 0)] = liar.Entry{} // an old entry, overwritten
 		}
 		w.Seal()
-		return must(w.tree().WrongMap(epoch3, uint64(len(w.Leaves)-1), past.Prefix))
+		return must(w.tree().WrongMap(epoch3, uint64(len(w.Leaves)-1), past.Show))
 	}
 	return convicts{"E4c of 450 events", newWorld().key(), build(true), build(false), "the epoch's 450 events"}
 }
@@ -331,7 +331,7 @@ func promiseSamples() []convicts {
 	alice := w.index(w.alice, 1)
 	kept := promise(alice, r.Commitment, w.TimeMs-1)
 	gone := name.Index{3}
-	proof := func(i name.Index) *prefix.Proof { return must(w.Prefix([]name.Index{i})) }
+	proof := func(i name.Index) *prefix.Proof { return must(w.Show([]name.Index{i})) }
 	sealed := newWorld()
 	sealed.SealAs(&leaf.Epoch{Sealed: true, Epoch: 4, TimeMs: start + 4, First: size, Keys: 4, PrefixRoot: w.Tree.Root()})
 	const later = start + 1_000_000

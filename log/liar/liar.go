@@ -222,8 +222,23 @@ func (l *Log) prove(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error
 	return p.proof, p.index, nil
 }
 
-func (l *Log) Prefix(indexes []name.Index) (*prefix.Proof, error) {
-	return l.Tree.Prove((*leaves)(l), indexes)
+// Prefix proves what the shown map holds, whatever it is asked to prove.
+func (l *Log) Prefix(queries []prefix.Query) (*prefix.Proof, error) {
+	indexes := make([]name.Index, len(queries))
+	for i := range queries {
+		indexes[i] = queries[i].Index
+	}
+	return l.Show(indexes)
+}
+
+// Show proves what the shown map holds for some indexes.
+func (l *Log) Show(indexes []name.Index) (*prefix.Proof, error) {
+	queries := make([]prefix.Query, len(indexes))
+	for i, index := range indexes {
+		e, present := l.Shown[index]
+		queries[i] = prefix.Query{Index: index, Present: present, Value: e.Value}
+	}
+	return l.Tree.Prove((*leaves)(l), queries)
 }
 
 // Node computes a node from all the leaves below it: slow and simple.
@@ -265,7 +280,14 @@ func (l *leaves) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix
 	return dst, nil
 }
 
-func (l *leaves) Value(p prefix.Leaf) (name.Value, error) { return l.Shown[p.Index].Value, nil }
+func (l *leaves) At(position uint64) (name.Index, name.Value, error) {
+	for i, e := range l.Shown {
+		if e.Position == position {
+			return i, e.Value, nil
+		}
+	}
+	return name.Index{}, name.Value{}, fmt.Errorf("no leaf of the map stands at position %d", position)
+}
 
 func shares(a, b name.Index, bits int) bool {
 	whole := bits / 8

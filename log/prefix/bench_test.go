@@ -74,16 +74,16 @@ func TestHashesOfUpdate(t *testing.T) {
 // buckets are repeats with each doubling of the leaves.
 func TestHashesOfInsert(t *testing.T) {
 	for _, n := range []int{50_000, 60_000, 70_000, 80_000, 90_000, 100_000} {
-		for _, c := range []struct{ held, more int }{{0, 8}, {n, 5}} {
-			tree, store, batch := grown(t, prefix.Memory{Held: c.held}, n, n/1000)
+		for _, c := range []struct{ bucket, held, more int }{{8, 0, 8}, {8, n, 5}, {64, n, 5}} {
+			tree, store, batch := grown(t, prefix.Memory{Bucket: c.bucket, Held: c.held}, n, n/1000)
 			_, joins, err := prefix.UpdateCounted(tree, store, batch, uint64(n+len(batch)))
 			if err != nil {
 				t.Fatal(err)
 			}
 			hashes, least := 1+float64(joins)/float64(len(batch)), leastHashes(float64(n), float64(len(batch)))
-			t.Logf("%d leaves, %d in memory: %.2f hashes an insert, %.2f more than the least possible", n, c.held, hashes, hashes-least)
+			t.Logf("%d leaves, %+v: %.2f hashes an insert, %.2f more than the least possible", n, c, hashes, hashes-least)
 			if hashes > least+float64(c.more) {
-				t.Errorf("%d leaves, %d in memory: %.2f hashes an insert, want at most %.2f + %d", n, c.held, hashes, least, c.more)
+				t.Errorf("%d leaves, %+v: %.2f hashes an insert, want at most %.2f + %d", n, c, hashes, least, c.more)
 			}
 		}
 	}
@@ -100,13 +100,13 @@ func BenchmarkUpdate(b *testing.B) {
 		}
 	}
 	for _, size := range []int{1_000, 10_000, 100_000} {
-		b.Run(fmt.Sprintf("n=%d/batch=%d", n, size), func(b *testing.B) { benchUpdate(b, prefix.Memory{}, n, size) })
+		b.Run(fmt.Sprintf("n=%d/batch=%d", n, size), func(b *testing.B) { benchUpdate(b, prefix.Memory{Bucket: 64, Held: 1 << 30}, n, size) })
 	}
 }
 
 // BenchmarkUpdateMemory is the same for trees that take other memory.
 func BenchmarkUpdateMemory(b *testing.B) {
-	for _, m := range []prefix.Memory{{Bucket: 32}, {Bucket: 16}, {Bucket: 8}, {Bucket: 32, Held: 1 << 30}, {Bucket: 8, Held: 1 << 30}} {
+	for _, m := range []prefix.Memory{{Bucket: 64}, {Bucket: 32}, {Bucket: 8}, {Bucket: 128, Held: 1 << 30}, {Bucket: 64, Held: 1 << 30}, {Bucket: 32, Held: 1 << 30}, {Bucket: 8, Held: 1 << 30}} {
 		b.Run(fmt.Sprintf("bucket=%d/held=%t", m.Bucket, m.Held > 0), func(b *testing.B) { benchUpdate(b, m, 1_000_000, 10_000) })
 	}
 }
@@ -130,11 +130,11 @@ func BenchmarkProveVerify(b *testing.B) {
 	tree, store, _ := grown(b, prefix.Memory{}, 1_000_000, 0)
 	asked := []name.Index{store.leaves[1234].Index, randomIndex(random(99))}
 	queries := []prefix.Query{{Index: asked[0], Present: true, Value: valueAt(store.leaves[1234].Position)}, {Index: asked[1]}}
-	proof := must[*prefix.Proof](b)(tree.Prove(store, asked))
+	proof := must[*prefix.Proof](b)(tree.Prove(store, queries))
 	b.Run("prove", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := tree.Prove(store, asked); err != nil {
+			if _, err := tree.Prove(store, queries); err != nil {
 				b.Fatal(err)
 			}
 		}

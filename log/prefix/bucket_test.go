@@ -16,9 +16,11 @@ func TestMemory(t *testing.T) {
 	r := random(77)
 	first, second := leavesOf(randomIndexes(r, 400), 0), leavesOf(randomIndexes(r, 300), 400)
 	asked := []name.Index{first[7].Index, second[9].Index, randomIndex(r), randomIndex(r)}
-	want := must[*prefix.Tree](t)(prefix.Build(newMemory(append(first, second...)).all(), 700))
-	proof := must[*prefix.Proof](t)(want.Prove(newMemory(append(first, second...)), asked)).Bytes()
-	for _, bucket := range []int{0, 1, 2, 8, 255} {
+	all := append(first, second...)
+	queries := truth(entries(all), asked)
+	want := must[*prefix.Tree](t)(prefix.Build(newMemory(all).all(), 700))
+	proof := must[*prefix.Proof](t)(want.Prove(newMemory(all), queries)).Bytes()
+	for _, bucket := range []int{0, 1, 2, 8, 64, 255} {
 		for _, held := range []int{0, 1, 100, 399, 500, 700, 1 << 20} {
 			m := prefix.Memory{Bucket: bucket, Held: held}
 			store := newMemory(first)
@@ -31,7 +33,7 @@ func TestMemory(t *testing.T) {
 				store.add(second[i : i+50])
 			}
 			again := must[*prefix.Tree](t)(prefix.BuildWith(m, store.all(), 700))
-			p := must[*prefix.Proof](t)(tree.Prove(store, asked)).Bytes()
+			p := must[*prefix.Proof](t)(tree.Prove(store, queries)).Bytes()
 			if tree.Root() != want.Root() || again.Root() != want.Root() || !bytes.Equal(p, proof) {
 				t.Errorf("%+v: another root or proof", m)
 			}
@@ -110,7 +112,7 @@ func TestFailedUpdateLeavesNothing(t *testing.T) {
 // TestReplay: epochs in one pass give the trees of an Update each.
 func TestReplay(t *testing.T) {
 	for label, indexes := range sets() {
-		for _, m := range []prefix.Memory{{Bucket: 1}, {Bucket: 8}, {Bucket: 8, Held: 50}, {Held: 1 << 20}} {
+		for _, m := range []prefix.Memory{{Bucket: 1}, {Bucket: 8}, {Bucket: 8, Held: 50}, {Held: 1 << 20}, {Bucket: 64, Held: 1 << 20}, {Bucket: 255, Held: 1 << 20}} {
 			t.Run(fmt.Sprintf("%s/%d/%d", label, m.Bucket, m.Held), func(t *testing.T) {
 				r := random(80)
 				leaves := leavesOf(indexes, 0)

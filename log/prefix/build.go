@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/musterlog/muster/log/name"
@@ -37,8 +36,16 @@ func BuildWith(m Memory, leaves iter.Seq2[Leaf, error], limit uint64) (*Tree, er
 	if err != nil {
 		return nil, fmt.Errorf("building the prefix tree: %w", err)
 	}
-	t.root = b.top(b.roots)
+	t.root = b.top(b.roots, 0)
+	t.held = t.root.heldBelow()
 	return t, nil
+}
+
+func (n *node) heldBelow() int {
+	if n.kids == nil {
+		return n.held.len()
+	}
+	return n.kids[0].heldBelow() + n.kids[1].heldBelow()
 }
 
 // builder makes the subtrees at depth regionBits beside each other.
@@ -47,6 +54,7 @@ type builder struct {
 	roots   []node      // of the subtrees; the zero node where there are no leaves
 	regions chan region // read, and not built yet
 	free    chan []Leaf // what regions were read into
+	held    int         // leaves of the regions that stay in memory
 }
 
 // region is all leaves that share regionBits.
@@ -88,8 +96,8 @@ func (b *builder) read(leaves iter.Seq2[Leaf, error]) error {
 // end hands a region to the workers, and begins the next one.
 func (b *builder) end(r *region) {
 	r.number = regionOf(&r.leaves[0].Index)
-	if r.hold = b.tree.held+len(r.leaves) <= b.tree.memory.Held; r.hold {
-		b.tree.held += len(r.leaves)
+	if r.hold = b.held+len(r.leaves) <= b.tree.memory.Held; r.hold {
+		b.held += len(r.leaves)
 	}
 	b.regions <- *r
 	*r = region{}
@@ -100,9 +108,9 @@ func (b *builder) end(r *region) {
 }
 
 func (b *builder) work() {
-	h := b.tree.hasher()
+	m := maker{hasher: b.tree.hasher()}
 	for r := range b.regions {
-		b.roots[r.number] = h.build(r.leaves, regionBits, r.hold)
+		b.roots[r.number] = m.build(r.leaves, regionBits, r.hold)
 		select {
 		case b.free <- r.leaves[:0]:
 		default:
@@ -110,41 +118,47 @@ func (b *builder) work() {
 	}
 }
 
+// maker makes nodes of leaves, for one worker.
+type maker struct {
+	hasher
+	kept []Hash // reused from bucket to bucket
+}
+
 // build makes the subtree at depth of sorted leaves that all share depth bits.
-func (h *hasher) build(leaves []Leaf, depth int, hold bool) node {
-	if len(leaves) > h.most {
+func (m *maker) build(leaves []Leaf, depth int, hold bool) node {
+	if len(leaves) > m.most {
 		cut := split(leaves, depth)
-		return inner(h.build(leaves[:cut], depth+1, hold), h.build(leaves[cut:], depth+1, hold))
+		return inner(m.build(leaves[:cut], depth+1, hold), m.build(leaves[cut:], depth+1, hold))
 	}
-	n := node{hash: h.subtree(leaves, depth), count: uint8(len(leaves))}
+	n := node{count: uint8(len(leaves))}
+	n.hash, m.kept = m.keep(m.kept[:0], leaves, depth)
 	if hold && len(leaves) > 0 {
-		n.held = &held{slices.Clone(leaves)}
+		n.held = newBlock(leaves, m.kept)
 	}
 	return n
 }
 
-// top joins subtrees of one depth, all those below a node.
-func (b *builder) top(roots []node) node {
+// top joins subtrees at one depth, all those below a node at another.
+func (b *builder) top(roots []node, depth int) node {
 	if len(roots) == 1 {
 		return roots[0]
 	}
-	left, right := b.top(roots[:len(roots)/2]), b.top(roots[len(roots)/2:])
+	left, right := b.top(roots[:len(roots)/2], depth+1), b.top(roots[len(roots)/2:], depth+1)
 	count := int(left.count) + int(right.count)
-	if left.kids != nil || right.kids != nil || count > b.tree.hasher().most {
+	m := maker{hasher: b.tree.hasher()}
+	if left.kids != nil || right.kids != nil || count > m.most {
 		return inner(left, right)
 	}
 	// Too few for an inner node: a bucket, or nothing.
+	if left.held.len()+right.held.len() == count && count > 0 {
+		return m.build(right.held.appendTo(left.held.appendTo(nil)), depth, true)
+	}
 	n := node{count: uint8(count), hash: left.hash}
 	switch {
 	case count > 1:
 		n.hash = join(left.hash, right.hash)
 	case right.count == 1:
 		n.hash = right.hash
-	}
-	if all := slices.Concat(left.held.all(), right.held.all()); len(all) == count && count > 0 {
-		n.held = &held{all}
-	} else {
-		b.tree.held -= len(all) // of some leaves nothing is held
 	}
 	return n
 }

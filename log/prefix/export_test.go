@@ -19,8 +19,8 @@ func countHeld(n *node) int {
 	if n.kids != nil {
 		return countHeld(&n.kids[0]) + countHeld(&n.kids[1])
 	}
-	if n.held != nil && len(n.held.leaves) != int(n.count) {
+	if n.held != nil && n.held.len() != int(n.count) {
 		panic("a bucket holds some of its leaves")
 	}
-	return len(n.held.all())
+	return n.held.len()
 }

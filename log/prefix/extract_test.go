@@ -27,13 +27,13 @@ func TestExtract(t *testing.T) {
 			}
 			r.Shuffle(len(asked), func(i, j int) { asked[i], asked[j] = asked[j], asked[i] })
 			subset := r.Perm(len(asked))[:1+r.IntN(len(asked))]
-			var some []name.Index
-			for _, i := range subset {
-				some = append(some, asked[i])
-			}
-			all := must[*prefix.Proof](t)(tree.Prove(store, asked))
-			want := must[*prefix.Proof](t)(tree.Prove(store, some))
 			queries := truth(entries(leaves), asked)
+			var some []prefix.Query
+			for _, i := range subset {
+				some = append(some, queries[i])
+			}
+			all := must[*prefix.Proof](t)(tree.Prove(store, queries))
+			want := must[*prefix.Proof](t)(tree.Prove(store, some))
 			got, err := prefix.Extract(tree.Root(), queries, all, subset)
 			if err != nil {
 				t.Fatal(err)

@@ -36,24 +36,29 @@ func index(a, b byte) name.Index {
 	return flip(randomIndex(random(uint64(a%16))), int(b))
 }
 
-// FuzzTree plays batches against the model. Three bytes are an operation:
-// insert an index into the batch, or (first byte 240 and up) close the batch.
+// FuzzTree plays batches against the model, in a tree that takes the memory
+// which the first byte says. Then three bytes are an operation: insert an index
+// into the batch, or (first byte 240 and up) close the batch.
 func FuzzTree(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 240, 0, 0, 0, 1, 1, 0, 2, 255})
-	f.Add([]byte{0, 3, 254, 0, 3, 255, 255, 0, 0})
-	long := []byte{}
+	f.Add([]byte{0, 0, 0, 0, 240, 0, 0, 0, 1, 1, 0, 2, 255})
+	f.Add([]byte{1, 0, 3, 254, 0, 3, 255, 255, 0, 0})
+	long := []byte{5}
 	for i := range 120 { // more than a bucket, in two batches, along one path
 		long = append(long, 0, byte(i%3), byte(i))
 		if i == 50 {
 			long = append(long, 250, 0, 0)
 		}
 	}
-	f.Add(long)
+	for m := range byte(8) {
+		f.Add(append([]byte{m}, long[1:]...))
+	}
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		if len(ops) > 900 {
+		if len(ops) < 1 || len(ops) > 900 {
 			return
 		}
-		tree, store := new(prefix.Tree), newMemory(nil)
+		m := prefix.Memory{Bucket: []int{1, 8, 64, 255}[ops[0]%4], Held: int(ops[0]/4) % 2 * (int(ops[0]) + 20)}
+		tree, store := must[*prefix.Tree](t)(prefix.BuildWith(m, newMemory(nil).all(), 0)), newMemory(nil)
+		ops = ops[1:]
 		var all, batch []prefix.Leaf
 		seal := func() {
 			repeated := false
@@ -84,7 +89,7 @@ func FuzzTree(f *testing.F) {
 		if tree.Root() != name.PrefixRoot(modelRoot(in, 0)) || tree.Len() != uint64(len(all)) {
 			t.Fatalf("root %v of %d leaves", tree.Root(), tree.Len())
 		}
-		built := must[*prefix.Tree](t)(prefix.Build(store.all(), uint64(len(all))))
+		built := must[*prefix.Tree](t)(prefix.BuildWith(m, store.all(), uint64(len(all))))
 		if built.Root() != tree.Root() {
 			t.Fatal("Build gives another root")
 		}
@@ -94,6 +99,7 @@ func FuzzTree(f *testing.F) {
 		}
 		slices.SortFunc(asked, func(a, b name.Index) int { return slices.Compare(a[:], b[:]) })
 		checkProof(t, built, store, in, slices.Compact(asked))
+		checkProof(t, tree, store, in, slices.Compact(asked))
 	})
 }
 
@@ -108,8 +114,8 @@ func FuzzVerify(f *testing.F) {
 	tree := must[*prefix.Tree](f)(prefix.Build(store.all(), uint64(len(leaves))))
 	asked := []name.Index{base, flip(base, 255), flip(base, 254), flip(base, 50), flip(base, 1), indexes[0], indexes[1], randomIndex(r)}
 	for n := 1; n <= len(asked); n++ {
-		f.Add(must[*prefix.Proof](f)(tree.Prove(store, asked[:n])).Bytes(), uint16(0))
-		f.Add(must[*prefix.Proof](f)(tree.Prove(store, asked[:n])).Bytes(), uint16(1)<<n)
+		f.Add(must[*prefix.Proof](f)(tree.Prove(store, truth(in, asked[:n]))).Bytes(), uint16(0))
+		f.Add(must[*prefix.Proof](f)(tree.Prove(store, truth(in, asked[:n]))).Bytes(), uint16(1)<<n)
 	}
 	f.Fuzz(func(t *testing.T, encoded []byte, lies uint16) {
 		p, err := read(encoded)

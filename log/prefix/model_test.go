@@ -90,10 +90,9 @@ func modelProof(in []entry, asked []name.Index) []byte {
 	return out
 }
 
-// memory is a store in memory: sorted leaves and their values.
+// memory is a store in memory: sorted leaves.
 type memory struct {
 	leaves []prefix.Leaf
-	values map[name.Index]name.Value
 	scans  int
 
 	// What the store gives may be spoiled, to see what the tree makes of it.
@@ -101,10 +100,11 @@ type memory struct {
 	err       error
 	valueErr  error
 	badValues bool
+	badIndex  bool
 }
 
 func newMemory(leaves []prefix.Leaf) *memory {
-	m := &memory{values: make(map[name.Index]name.Value)}
+	m := new(memory)
 	m.add(leaves)
 	return m
 }
@@ -112,9 +112,6 @@ func newMemory(leaves []prefix.Leaf) *memory {
 func (m *memory) add(leaves []prefix.Leaf) {
 	m.leaves = append(m.leaves, leaves...)
 	slices.SortFunc(m.leaves, func(a, b prefix.Leaf) int { return slices.Compare(a.Index[:], b.Index[:]) })
-	for _, l := range leaves {
-		m.values[l.Index] = valueAt(l.Position)
-	}
 }
 
 func (m *memory) Range(dst []prefix.Leaf, p name.Index, depth int) ([]prefix.Leaf, error) {
@@ -141,15 +138,19 @@ func (m *memory) Range(dst []prefix.Leaf, p name.Index, depth int) ([]prefix.Lea
 	return append(dst, found...), m.err
 }
 
-func (m *memory) Value(l prefix.Leaf) (name.Value, error) {
-	v, ok := m.values[l.Index]
-	if !ok {
-		return v, errors.New("no such leaf")
+func (m *memory) At(position uint64) (name.Index, name.Value, error) {
+	at := slices.IndexFunc(m.leaves, func(l prefix.Leaf) bool { return l.Position == position })
+	if at < 0 {
+		return name.Index{}, name.Value{}, errors.New("no such leaf")
 	}
+	v := valueAt(position)
 	if m.badValues {
 		v[0] ^= 1
 	}
-	return v, m.valueErr
+	if i := m.leaves[at].Index; m.badIndex {
+		return flip(i, 255), v, m.valueErr
+	}
+	return m.leaves[at].Index, v, m.valueErr
 }
 
 func (m *memory) all() iter.Seq2[prefix.Leaf, error] {

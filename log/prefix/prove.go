@@ -4,46 +4,45 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-
-	"github.com/musterlog/muster/log/name"
 )
 
-// Prove makes one proof for all indexes: for each, in the order given, that
+// Prove makes one proof for all queries: for each, in the order given, that
 // the tree holds it or that it does not (section 4). It takes 1 to MaxResults
-// indexes, none twice.
+// queries, and no index twice.
 //
 // Leaves may hold newer leaves than t, so that an old version is proven while
 // newer ones are built. ErrStore and read errors mean that the store cannot be
-// trusted; no proof is made from leaves that do not hash to t's root.
-func (t *Tree) Prove(leaves Leaves, indexes []name.Index) (*Proof, error) {
-	if len(indexes) == 0 || len(indexes) > MaxResults {
-		return nil, fmt.Errorf("proving %d indexes: want 1 to %d", len(indexes), MaxResults)
+// trusted; no proof is made from leaves that do not hash to t's root, nor for a
+// query whose answer is another one.
+func (t *Tree) Prove(leaves Leaves, queries []Query) (*Proof, error) {
+	if len(queries) == 0 || len(queries) > MaxResults {
+		return nil, fmt.Errorf("proving %d indexes: want 1 to %d", len(queries), MaxResults)
 	}
-	sorted := make([]asked, len(indexes))
-	for i, index := range indexes {
-		sorted[i] = asked{index, i}
+	sorted := make([]asked, len(queries))
+	for i := range queries {
+		sorted[i] = asked{&queries[i], i}
 	}
-	slices.SortFunc(sorted, func(a, b asked) int { return compare(&a.index, &b.index) })
+	slices.SortFunc(sorted, func(a, b asked) int { return compare(&a.Index, &b.Index) })
 	for i := range sorted[1:] {
-		if sorted[i].index == sorted[i+1].index {
-			return nil, fmt.Errorf("proving index %v: asked twice", sorted[i].index)
+		if sorted[i].Index == sorted[i+1].Index {
+			return nil, fmt.Errorf("proving index %v: asked twice", sorted[i].Index)
 		}
 	}
-	p := prover{tree: t, leaves: leaves, hasher: t.hasher(), proof: &Proof{Results: make([]Result, len(indexes))}}
+	p := prover{tree: t, leaves: leaves, hasher: t.hasher(), proof: &Proof{Results: make([]Result, len(queries))}}
 	if err := p.node(&t.root, 0, sorted); err != nil {
-		return nil, fmt.Errorf("proving %d indexes: %w", len(indexes), err)
+		return nil, fmt.Errorf("proving %d indexes: %w", len(queries), err)
 	}
 	return p.proof, nil
 }
 
-// asked is an index to prove, and which result answers it.
+// asked is what to prove, and which result answers it.
 type asked struct {
-	index  name.Index
+	*Query
 	result int
 }
 
 func splitAsked(a []asked, depth int) int {
-	return sort.Search(len(a), func(i int) bool { return bit(&a[i].index, depth) == 1 })
+	return sort.Search(len(a), func(i int) bool { return bit(&a[i].Index, depth) == 1 })
 }
 
 // prover is one Prove under way. It walks the tree left first and gives one
@@ -54,6 +53,7 @@ type prover struct {
 	leaves Leaves
 	proof  *Proof
 	hasher
+	kept   kept   // the bucket at hand is in memory: hashes below it that the walk has not reached
 	stored []Leaf // reused from bucket to bucket
 }
 
@@ -70,20 +70,21 @@ func (p *prover) node(n *node, depth int, ask []asked) error {
 		}
 		return p.node(&n.kids[1], depth+1, ask[cut:])
 	}
-	stored := n.held.all()
-	if n.held == nil && n.count > 0 {
+	p.kept, p.stored = kept{}, p.stored[:0]
+	if n.held != nil {
+		p.stored, p.kept = n.held.appendTo(p.stored), kept{n.held.inner, true}
+	} else if n.count > 0 {
 		var err error
-		if p.stored, err = p.tree.scan(p.stored, p.leaves, &ask[0].index, depth); err != nil {
+		if p.stored, err = p.tree.scan(p.stored, p.leaves, &ask[0].Index, depth); err != nil {
 			return err
 		}
-		stored = p.stored
 	}
-	hash, err := p.bucket(stored, depth, ask)
+	hash, err := p.bucket(p.stored, depth, ask)
 	if err != nil {
 		return err
 	}
-	if hash != n.hash || len(stored) != int(n.count) {
-		return errBucket(n, &ask[0].index, depth, len(stored))
+	if hash != n.hash || len(p.stored) != int(n.count) {
+		return errBucket(n, &ask[0].Index, depth, len(p.stored))
 	}
 	return nil
 }
@@ -91,19 +92,17 @@ func (p *prover) node(n *node, depth int, ask []asked) error {
 // bucket does the same below a bucket, and hashes what it walks over.
 func (p *prover) bucket(leaves []Leaf, depth int, ask []asked) (Hash, error) {
 	if len(ask) == 0 {
-		h := p.subtree(leaves, depth)
+		h := p.untouched(leaves, depth)
 		p.element(h)
 		return h, nil
 	}
-	if len(leaves) == 0 {
-		for _, a := range ask {
-			p.proof.Results[a.result] = Result{Kind: NonInclusionParent, Depth: uint8(depth)}
-		}
-		return Hash{}, nil
+	switch len(leaves) {
+	case 0:
+		return Hash{}, p.missing(depth, ask)
+	case 1:
+		return leaves[0].Hash, p.leaf(&leaves[0], depth, ask)
 	}
-	if len(leaves) == 1 {
-		return leaves[0].Hash, p.leaf(leaves[0], depth, ask)
-	}
+	p.kept.next(len(leaves)) // it is computed, from what is proven
 	cut, cutAsk := split(leaves, depth), splitAsked(ask, depth)
 	left, err := p.bucket(leaves[:cut], depth+1, ask[:cutAsk])
 	if err != nil {
@@ -113,23 +112,49 @@ func (p *prover) bucket(leaves []Leaf, depth int, ask []asked) (Hash, error) {
 	return p.hash(left, right), err
 }
 
-// leaf answers all that is asked where l is the only leaf.
-func (p *prover) leaf(l Leaf, depth int, ask []asked) error {
+// untouched is the hash of a subtree in which nothing is asked.
+func (p *prover) untouched(leaves []Leaf, depth int) Hash {
+	if len(leaves) <= apart || !p.kept.have {
+		return p.subtree(leaves, depth)
+	}
+	return p.kept.skip(leaves, depth)[0]
+}
+
+// missing answers all that is asked where no leaf is.
+func (p *prover) missing(depth int, ask []asked) error {
+	for _, a := range ask {
+		if a.Present {
+			return fmt.Errorf("%w: %v, which is to be proven, is not in the tree", ErrStore, a.Index)
+		}
+		p.proof.Results[a.result] = Result{Kind: NonInclusionParent, Depth: uint8(depth)}
+	}
+	return nil
+}
+
+// leaf answers all that is asked where l is the only leaf. Of its index no more
+// may be known than its first bytes: its hash decides.
+func (p *prover) leaf(l *Leaf, depth int, ask []asked) error {
 	var shown *Result // for what is absent; read once
 	for _, a := range ask {
-		if a.index == l.Index {
+		if a.Present {
+			if LeafHash(a.Index, a.Value) != l.Hash {
+				return fmt.Errorf("%w: where %v and its value are to be proven, the tree has another leaf", ErrStore, a.Index)
+			}
 			p.proof.Results[a.result] = Result{Kind: Inclusion, Depth: uint8(depth)}
 			continue
 		}
 		if shown == nil {
-			v, err := p.leaves.Value(l)
+			index, value, err := p.leaves.At(l.Position)
 			if err != nil {
-				return fmt.Errorf("reading the value of %v: %w", l.Index, err)
+				return fmt.Errorf("reading the leaf at position %d: %w", l.Position, err)
 			}
-			if LeafHash(l.Index, v) != l.Hash {
-				return fmt.Errorf("%w: the value of %v does not give its leaf hash", ErrStore, l.Index)
+			if LeafHash(index, value) != l.Hash {
+				return fmt.Errorf("%w: what stands at position %d does not give its leaf's hash", ErrStore, l.Position)
 			}
-			shown = &Result{Kind: NonInclusionLeaf, Index: l.Index, Value: v, Depth: uint8(depth)}
+			shown = &Result{Kind: NonInclusionLeaf, Index: index, Value: value, Depth: uint8(depth)}
+		}
+		if shown.Index == a.Index {
+			return fmt.Errorf("%w: %v, which is to be proven absent, is in the tree", ErrStore, a.Index)
 		}
 		p.proof.Results[a.result] = *shown
 	}

@@ -2,7 +2,6 @@ package prefix
 
 import (
 	"cmp"
-	"encoding/binary"
 	"math/bits"
 	"slices"
 )
@@ -46,5 +45,3 @@ func Sorted(dst, leaves []Leaf) []Leaf {
 	}
 	return dst
 }
-
-func first(l *Leaf) uint64 { return binary.BigEndian.Uint64(l.Index[:]) }

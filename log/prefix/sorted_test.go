@@ -12,12 +12,13 @@ import (
 
 // sortedStore is a fast store of leaves that stay as they are.
 type sortedStore struct {
-	leaves []prefix.Leaf
-	scans  int
+	leaves  []prefix.Leaf
+	indexes []name.Index // by position
+	scans   int
 }
 
 func newSorted(indexes []name.Index) *sortedStore {
-	s := &sortedStore{leaves: leavesOf(indexes, 0)}
+	s := &sortedStore{leaves: leavesOf(indexes, 0), indexes: indexes}
 	slices.SortFunc(s.leaves, func(a, b prefix.Leaf) int { return bytes.Compare(a.Index[:], b.Index[:]) })
 	return s
 }
@@ -39,7 +40,9 @@ func (s *sortedStore) Range(dst []prefix.Leaf, p name.Index, depth int) ([]prefi
 	return append(dst, s.leaves[from:to]...), nil
 }
 
-func (s *sortedStore) Value(l prefix.Leaf) (name.Value, error) { return valueAt(l.Position), nil }
+func (s *sortedStore) At(position uint64) (name.Index, name.Value, error) {
+	return s.indexes[position], valueAt(position), nil
+}
 
 func (s *sortedStore) all() iter.Seq2[prefix.Leaf, error] {
 	return func(yield func(prefix.Leaf, error) bool) {

@@ -64,7 +64,7 @@ func TestSpoiledStore(t *testing.T) {
 				t.Errorf("update: %v, want %v", err, c.want)
 			}
 			for _, i := range []name.Index{leaves[5].Index, randomIndex(r), flip(leaves[5].Index, 255)} {
-				if p, err := tree.Prove(store, []name.Index{i}); !errors.Is(err, c.want) || p != nil && c.want != nil {
+				if p, err := tree.Prove(store, truth(entries(leaves), []name.Index{i})); !errors.Is(err, c.want) || p != nil && c.want != nil {
 					t.Errorf("prove: %v, want %v", err, c.want)
 				}
 			}
@@ -79,14 +79,18 @@ func TestSpoiledValue(t *testing.T) {
 	tree := must[*prefix.Tree](t)(prefix.Build(store.all(), 300))
 	near := flip(leaves[5].Index, 255)
 	store.badValues = true
-	if _, err := tree.Prove(store, []name.Index{near}); !errors.Is(err, prefix.ErrStore) {
+	if _, err := tree.Prove(store, truth(entries(leaves), []name.Index{near})); !errors.Is(err, prefix.ErrStore) {
 		t.Errorf("a changed value: %v", err)
 	}
-	store.badValues, store.valueErr = false, errors.New("disk")
-	if _, err := tree.Prove(store, []name.Index{near}); !errors.Is(err, store.valueErr) {
+	store.badValues, store.badIndex = false, true
+	if _, err := tree.Prove(store, truth(entries(leaves), []name.Index{near})); !errors.Is(err, prefix.ErrStore) {
+		t.Errorf("a changed index: %v", err)
+	}
+	store.badIndex, store.valueErr = false, errors.New("disk")
+	if _, err := tree.Prove(store, truth(entries(leaves), []name.Index{near})); !errors.Is(err, store.valueErr) {
 		t.Errorf("an unreadable value: %v", err)
 	}
-	if _, err := tree.Prove(store, []name.Index{leaves[5].Index}); err != nil {
+	if _, err := tree.Prove(store, truth(entries(leaves), []name.Index{leaves[5].Index})); err != nil {
 		t.Errorf("presence, which needs no value: %v", err)
 	}
 }

@@ -72,10 +72,12 @@ type update struct {
 	limits    []uint64
 	hasher
 	recheck  bool      // the bucket at hand came from the store
+	kept     kept      // the bucket at hand is in memory: hashes below it that the walk has not reached
 	versions []version // a stack: of each subtree that the walk left and has not joined yet
 	joined   []version // reused from node to node
-	stored   []Leaf    // reused from bucket to bucket
-	merged   []Leaf    // so is this
+	stored   []Leaf    // reused from bucket to bucket; so are these two:
+	merged   []Leaf
+	nodes    []Hash // below the bucket at hand, as a block keeps them
 }
 
 // insert gives node n at depth with the batch in it: sorted, and all of it
@@ -98,7 +100,7 @@ func (u *update) insert(n *node, depth int, batch []Leaf) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	u.join(at, mid, depth, nil, nil)
+	u.join(at, mid, depth, span{}, span{})
 	u.versions[at] = n.version()
 	return node{hash: u.newest(), kids: &[2]node{left, right}}, nil
 }
@@ -108,23 +110,29 @@ func (u *update) insert(n *node, depth int, batch []Leaf) (node, error) {
 // here, since no inner node lies so deep.
 func (u *update) fill(n *node, depth int, batch []Leaf) (node, error) {
 	prefix := &batch[0].Index
-	stored := n.held.all()
-	if n.held == nil && n.count > 0 {
+	u.kept, u.recheck = kept{}, false
+	switch {
+	case n.held != nil && !n.held.like(batch):
+		u.stored = n.held.appendTo(u.stored[:0])
+		u.kept = kept{n.held.inner, true}
+	case n.count > 0:
 		var err error
 		if u.stored, err = u.old.scan(u.stored, u.leaves, prefix, depth); err != nil {
 			return node{}, err
 		}
-		stored = u.stored
+		// Leaves that come from the store must hash to what the tree remembers;
+		// those in memory did when they came.
+		u.recheck = true
+	default:
+		u.stored = u.stored[:0]
 	}
-	if err := u.merge(stored, batch); err != nil {
+	if err := u.merge(u.stored, batch); err != nil {
 		return node{}, err
 	}
-	u.next.held -= len(n.held.all())
-	// Leaves that come from the store must hash to what the tree remembers;
-	// those in memory did when they came.
-	u.recheck = n.held == nil
+	u.next.held -= n.held.len()
 	at := len(u.versions)
-	grown := u.grow(u.merged, depth)
+	u.nodes = u.nodes[:0]
+	grown := u.grow(span{u.merged, u.stored, batch}, depth)
 	was, recheck := &u.versions[at], u.recheck
 	u.recheck = false
 	if recheck && (was.hash != n.hash || was.count != int(n.count)) {
@@ -134,40 +142,73 @@ func (u *update) fill(n *node, depth int, batch []Leaf) (node, error) {
 	return grown, nil
 }
 
-// grow makes the subtree at depth of sorted leaves that all share depth bits.
-func (u *update) grow(leaves []Leaf, depth int) node {
-	if len(leaves) <= u.most {
-		u.bucket(leaves, depth)
-		return node{hash: u.newest(), count: uint8(len(leaves)), held: u.next.hold(leaves)}
+// span is the leaves of a subtree, each list sorted. All share depth bits.
+type span struct {
+	all   []Leaf // the two others
+	old   []Leaf // of the old tree
+	fresh []Leaf // new ones
+}
+
+func (l span) split(depth int) (left, right span) {
+	old, fresh := split(l.old, depth), split(l.fresh, depth)
+	return span{l.all[:old+fresh], l.old[:old], l.fresh[:fresh]}, span{l.all[old+fresh:], l.old[old:], l.fresh[fresh:]}
+}
+
+// grow makes the subtree at depth of some leaves.
+func (u *update) grow(l span, depth int) node {
+	if len(l.all) <= u.most {
+		from := len(u.nodes)
+		u.bucket(l, depth)
+		return node{hash: u.newest(), count: uint8(len(l.all)), held: u.next.hold(l.all, u.nodes[from:])}
 	}
-	cut, at := split(leaves, depth), len(u.versions)
-	left := u.grow(leaves[:cut], depth+1)
-	mid := len(u.versions)
-	right := u.grow(leaves[cut:], depth+1)
-	u.join(at, mid, depth, leaves[:cut], leaves[cut:])
-	return node{hash: u.newest(), kids: &[2]node{left, right}}
+	var kids [2]node
+	u.pair(l, depth, func(side int, l span) { kids[side] = u.grow(l, depth+1) })
+	return node{hash: u.newest(), kids: &kids}
 }
 
 // bucket leaves on the stack the versions of a subtree that gets no nodes.
-func (u *update) bucket(leaves []Leaf, depth int) {
-	switch len(leaves) {
-	case 0:
+func (u *update) bucket(l span, depth int) {
+	switch {
+	case len(l.fresh) == 0:
+		u.push(version{epoch: before, count: len(l.old), hash: u.untouched(l.old, depth)})
+	case len(l.all) == 1:
 		u.push(version{epoch: before})
-	case 1:
-		l := &leaves[0]
-		if l.Position < u.old.limit {
-			u.push(version{epoch: before, count: 1, hash: l.Hash})
-			return
-		}
-		u.push(version{epoch: before})
-		u.push(version{epoch: u.epoch(l.Position), count: 1, hash: l.Hash})
+		u.push(version{epoch: u.epoch(l.fresh[0].Position), count: 1, hash: l.fresh[0].Hash})
 	default:
-		cut, at := split(leaves, depth), len(u.versions)
-		u.bucket(leaves[:cut], depth+1)
-		mid := len(u.versions)
-		u.bucket(leaves[cut:], depth+1)
-		u.join(at, mid, depth, leaves[:cut], leaves[cut:])
+		u.pair(l, depth, func(_ int, l span) { u.bucket(l, depth+1) })
 	}
+}
+
+// pair joins the two sides of a subtree that below walks through.
+func (u *update) pair(l span, depth int, below func(side int, l span)) {
+	was, known := u.kept.next(len(l.old))
+	place := len(u.nodes)
+	if len(l.all) > apart {
+		u.nodes = append(u.nodes, Hash{})
+	}
+	left, right := l.split(depth)
+	at := len(u.versions)
+	below(0, left)
+	mid := len(u.versions)
+	below(1, right)
+	u.join(at, mid, depth, left, right)
+	if known {
+		u.versions[at].hash, u.versions[at].open = was, false
+	}
+	if len(l.all) > apart {
+		u.nodes[place] = u.newest()
+	}
+}
+
+// untouched is the hash of a subtree that gets no leaves.
+func (u *update) untouched(old []Leaf, depth int) (h Hash) {
+	if len(old) <= apart || !u.kept.have {
+		h, u.nodes = u.keep(u.nodes, old, depth)
+		return h
+	}
+	all := u.kept.skip(old, depth)
+	u.nodes = append(u.nodes, all...)
+	return all[0]
 }
 
 // merge fills u.merged with the stored leaves and the batch, both sorted.

@@ -21,7 +21,7 @@ func example(t testing.TB) (name.PrefixRoot, []prefix.Query, *prefix.Proof) {
 	store := newMemory(leaves)
 	tree := must[*prefix.Tree](t)(prefix.Build(store.all(), 100))
 	asked := []name.Index{indexes[9], flip(indexes[0], 20), indexes[0], indexes[1], flip(indexes[50], 200), randomIndex(r)}
-	proof := must[*prefix.Proof](t)(tree.Prove(store, asked))
+	proof := must[*prefix.Proof](t)(tree.Prove(store, truth(entries(leaves), asked)))
 	seen := make(map[prefix.Kind]bool)
 	for _, r := range proof.Results {
 		seen[r.Kind] = true

@@ -46,7 +46,7 @@ func (u *update) epoch(position uint64) int {
 // the tree was before comes along: that tells at hardly any cost whether the
 // store still holds what the tree was made of. Where nobody has to ask, it is
 // left open, and computed from the child's leaves if it turns out to be needed.
-func (u *update) join(at, mid, depth int, leftLeaves, rightLeaves []Leaf) {
+func (u *update) join(at, mid, depth int, ofLeft, ofRight span) {
 	left, right := u.versions[at:mid], u.versions[mid:]
 	a, b := left[0], right[0]
 	left, right = left[1:], right[1:]
@@ -60,10 +60,10 @@ func (u *update) join(at, mid, depth int, leftLeaves, rightLeaves []Leaf) {
 		switch {
 		case len(right) == 0 || len(left) > 0 && left[0].epoch < right[0].epoch:
 			epoch, a, left = left[0].epoch, left[0], left[1:]
-			u.close(&b, rightLeaves, depth+1)
+			u.close(&b, ofRight.old, depth+1)
 		case len(left) == 0 || right[0].epoch < left[0].epoch:
 			epoch, b, right = right[0].epoch, right[0], right[1:]
-			u.close(&a, leftLeaves, depth+1)
+			u.close(&a, ofLeft.old, depth+1)
 		default:
 			epoch, a, left = left[0].epoch, left[0], left[1:]
 			b, right = right[0], right[1:]
@@ -90,17 +90,10 @@ func (u *update) both(a, b *version) version {
 }
 
 // close computes an open version.
-func (u *update) close(v *version, leaves []Leaf, depth int) {
-	if !v.open {
-		return
+func (u *update) close(v *version, old []Leaf, depth int) {
+	if v.open {
+		v.hash, v.open = u.subtree(old, depth), false
 	}
-	u.stored = u.stored[:0]
-	for _, l := range leaves {
-		if l.Position < u.old.limit {
-			u.stored = append(u.stored, l)
-		}
-	}
-	v.hash, v.open = u.subtree(u.stored, depth), false
 }
 
 // roots are the root's versions, one an epoch.

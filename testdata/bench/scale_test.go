@@ -23,8 +23,11 @@ func (l leaves) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix.
 	return dst, nil
 }
 
-// Value is what the test gives every leaf.
-func (leaves) Value(prefix.Leaf) (name.Value, error) { return name.Value{}, nil }
+// At gives every leaf the value that the test gives it.
+func (l leaves) At(position uint64) (name.Index, name.Value, error) {
+	at := slices.IndexFunc(l, func(x prefix.Leaf) bool { return x.Position == position })
+	return l[at].Index, name.Value{}, nil
+}
 
 func commonBits(a, b *name.Index) int {
 	for i := range 256 {
@@ -60,7 +63,7 @@ func TestFormulas(t *testing.T) {
 			t.Fatal(err)
 		}
 		l = slices.SortedFunc(slices.Values(batch), func(a, b prefix.Leaf) int { return bytes.Compare(a.Index[:], b.Index[:]) })
-		proof, err := grown.Prove(l, []name.Index{batch[0].Index, batch[1].Index, index(), index()})
+		proof, err := grown.Prove(l, []prefix.Query{{Index: batch[0].Index, Present: true}, {Index: batch[1].Index, Present: true}, {Index: index()}, {Index: index()}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,8 +25,7 @@ func (b *bench) tree() error {
 	return errors.Join(b.hashes(), b.prefixWritten())
 }
 
-// hashes is what an insert costs a tree that reads each of its ends from the
-// store, as most of a large log's are.
+// hashes is what an insert costs a tree that takes the memory that a log gives it.
 func (b *bench) hashes() error {
 	pattern := fmt.Sprintf("^BenchmarkUpdate$/^n=%d$/^batch=%d$", b.stage, log.MaxEpochEvents)
 	s, err := b.goBenchmark("log/prefix", pattern, 1, "hashes/insert", "least/insert")

@@ -96,7 +96,7 @@ func (w *world) reproved(a *answer.Answer, without uint64) {
 	}
 	a.Proofs = nil
 	for part := range slices.Chunk(indexes, answer.ProofCut) {
-		a.Proofs = append(a.Proofs, must(w.log.Prefix(part)))
+		a.Proofs = append(a.Proofs, must(w.log.Show(part)))
 	}
 	slices.Sort(positions)
 	a.Nodes = must(answer.Nodes(size, positions, w.log.Node))

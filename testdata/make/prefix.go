@@ -85,7 +85,7 @@ func (f *prefixFile) tree(label string, indexes []name.Index, asked ...[]name.In
 	var pairs []pair
 	for i, x := range indexes {
 		v := name.Value(seed("value", fmt.Sprint(i)))
-		log.Shown[x] = liar.Entry{Value: v}
+		log.Shown[x] = liar.Entry{Value: v, Position: uint64(i)}
 		pairs = append(pairs, pair{x, v})
 		t.Leaves = append(t.Leaves, prefixLeaf{x[:], v[:]})
 	}
@@ -100,7 +100,7 @@ func (f *prefixFile) tree(label string, indexes []name.Index, asked ...[]name.In
 			e, ok := log.Shown[x]
 			queries = append(queries, prefix.Query{Index: x, Present: ok, Value: e.Value})
 		}
-		p := must(log.Prefix(ask))
+		p := must(log.Prefix(queries))
 		agree(prefix.Verify(root, queries, p) == nil, "a proof of tree %q is refused", label)
 		c.Queries, c.Proof = written(queries), p.Bytes()
 		t.Proofs = append(t.Proofs, c)

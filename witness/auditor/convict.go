@@ -91,12 +91,20 @@ func (a *Auditor) wrongMap(ctx context.Context, t *follow.Tree, note *checkpoint
 	}
 	values := valued{a.store, func(position uint64) ([]byte, error) { return t.Leaf(ctx, position) }}
 	f, err := shown(ctx, t, note).WrongMap(before, epoch, func(indexes []name.Index) (*prefix.Proof, error) {
-		return a.base.Prove(values, indexes)
+		return a.base.Prove(values, absent(indexes))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("showing the map of EPOCH at %d: %w", before, err)
 	}
 	return f, nil
+}
+
+func absent(indexes []name.Index) []prefix.Query {
+	queries := make([]prefix.Query, len(indexes))
+	for i, index := range indexes {
+		queries[i].Index = index
+	}
+	return queries
 }
 
 // valued is the stored leaves, with the values that the store does not keep
@@ -106,18 +114,18 @@ type valued struct {
 	leaf func(position uint64) ([]byte, error)
 }
 
-func (v valued) Value(l prefix.Leaf) (name.Value, error) {
-	data, err := v.leaf(l.Position)
+func (v valued) At(position uint64) (i name.Index, value name.Value, err error) {
+	data, err := v.leaf(position)
 	if err != nil {
-		return name.Value{}, err
+		return i, value, err
 	}
 	parsed, err := leaf.Parse(data)
 	if err != nil {
-		return name.Value{}, err
+		return i, value, err
 	}
 	e, ok := parsed.(*leaf.Event)
 	if !ok {
-		return name.Value{}, fmt.Errorf("leaf %d is no EVENT", l.Position)
+		return i, value, fmt.Errorf("leaf %d is no EVENT", position)
 	}
-	return prefix.Value(l.Position, e.Commitment), nil
+	return e.Index, prefix.Value(position, e.Commitment), nil
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/musterlog/muster/log/event"
-	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/store"
 	"github.com/musterlog/muster/log/store/storetest"
@@ -64,7 +63,7 @@ func TestDamagedRow(t *testing.T) {
 			return s.Commit(b)
 		}},
 		{"leaf", leafKey(1), false, func(s *Store) error { return last(s.Leaves(0, 3)) }},
-		{"leaf of a value", leafKey(1), true, func(s *Store) error { _, err := s.Value(l); return err }},
+		{"leaf of a value", leafKey(1), true, func(s *Store) error { _, _, err := s.At(l.Position); return err }},
 		{"prefix leaf", prefixKey(l.Index), true, func(s *Store) error { return last(s.PrefixLeaves()) }},
 		{"prefix leaf in a range", prefixKey(l.Index), true, func(s *Store) error { _, err := s.Range(nil, l.Index, 9); return err }},
 		{"proof", proofKey(id, 0), true, func(s *Store) error { _, _, err := s.Proof(id, 0); return err }},
@@ -125,7 +124,7 @@ func TestMisplacedRow(t *testing.T) {
 		}, "row L/000000000000000101: lost"},
 		{"the leaf of a value is lost", func(t *testing.T, s *Store, m *storetest.Model) error {
 			drop(t, s, leafKey(1))
-			_, err := s.Value(m.Prefix[0])
+			_, _, err := s.At(m.Prefix[0].Position)
 			return err
 		}, "row L/000000000000000100: lost"},
 		{"a position that points to another account's event", func(t *testing.T, s *Store, m *storetest.Model) error {
@@ -145,28 +144,9 @@ func TestMisplacedRow(t *testing.T) {
 			return s.Commit(b)
 		}, "points to position 1"},
 		{"a prefix leaf whose position is an EPOCH's", func(t *testing.T, s *Store, m *storetest.Model) error {
-			l := m.Prefix[0]
-			l.Position = 2
-			_, err := s.Value(l)
+			_, _, err := s.At(2)
 			return err
 		}, "leaf of kind 2"},
-		{"a prefix leaf with another hash", func(t *testing.T, s *Store, m *storetest.Model) error {
-			l := m.Prefix[0]
-			l.Hash[0] ^= 1
-			_, err := s.Value(l)
-			return err
-		}, "not the EVENT"},
-		{"a prefix leaf whose EVENT has another index", func(t *testing.T, s *Store, m *storetest.Model) error {
-			parsed, err := leaf.Parse(m.Leaves[1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			e := parsed.(*leaf.Event) // the commitment stays, so only the index tells
-			e.Index[0] ^= 1
-			put(t, s, leafKey(1), e.Bytes())
-			_, err = s.Value(m.Prefix[0])
-			return err
-		}, "not the EVENT"},
 		{"a primary of no known type", func(t *testing.T, s *Store, m *storetest.Model) error {
 			return spoilAccount(t, s, 73)
 		}, "account's primary: key type 77"},

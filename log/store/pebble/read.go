@@ -263,9 +263,9 @@ func (r *prefixReader) Range(dst []prefix.Leaf, index name.Index, depth int) ([]
 	return dst, nil
 }
 
-// Value is made from the EVENT leaf of a prefix leaf, and checked against it.
-func (s *Store) Value(l prefix.Leaf) (v name.Value, err error) {
-	k := leafKey(l.Position)
+// At is made from the EVENT leaf at a position.
+func (s *Store) At(position uint64) (i name.Index, v name.Value, err error) {
+	k := leafKey(position)
 	err = s.read(k, func(value []byte) error {
 		parsed, err := leaf.Parse(value)
 		if err != nil {
@@ -273,15 +273,12 @@ func (s *Store) Value(l prefix.Leaf) (v name.Value, err error) {
 		}
 		e, ok := parsed.(*leaf.Event)
 		if !ok {
-			return fmt.Errorf("leaf of kind %d, want the EVENT of index %v", parsed.Kind(), l.Index)
+			return fmt.Errorf("leaf of kind %d, want an EVENT", parsed.Kind())
 		}
-		v = prefix.Value(l.Position, e.Commitment)
-		if e.Index != l.Index || prefix.LeafHash(l.Index, v) != l.Hash {
-			return fmt.Errorf("not the EVENT that the prefix leaf of %v was made of", l.Index)
-		}
+		i, v = e.Index, prefix.Value(position, e.Commitment)
 		return nil
 	})
-	return v, missing(k, err)
+	return i, v, missing(k, err)
 }
 
 // Proof is a VRF proof that PutProof kept.

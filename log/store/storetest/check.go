@@ -113,8 +113,8 @@ func (m *Model) checkPrefix(s store.Store) error {
 		return fmt.Errorf("prefix leaves: %d differ from the %d that were written", len(got), len(want))
 	}
 	for _, l := range want {
-		if v, err := s.Value(l); err != nil || v != m.Values[l.Index] {
-			return fmt.Errorf("value of %v: %v, %v; want %v", l.Index, v, err, m.Values[l.Index])
+		if i, v, err := s.At(l.Position); err != nil || i != l.Index || v != m.Values[l.Index] {
+			return fmt.Errorf("prefix leaf of position %d: %v, %v, %v; want %v, %v", l.Position, i, v, err, l.Index, m.Values[l.Index])
 		}
 	}
 	return nil
