@@ -31,9 +31,11 @@ func options(cfg *Config) *pebbledb.Options {
 	// Fast on the way down, dense where rows stay.
 	o.ApplyCompressionSettings(func() pebbledb.DBCompressionSettings { return pebbledb.DBCompressionBalanced })
 	for i := range o.Levels {
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
+		o.Levels[i].FilterPolicy = filter{bloom.FilterPolicy(filterBits)}
 		o.Levels[i].BlockSize = blockBytes
 	}
+	// Pebble does not ask the last level's: what no level before has is there.
+	o.Levels[len(o.Levels)-1].FilterPolicy = pebbledb.NoFilterPolicy
 	return o
 }
 
