@@ -32,6 +32,14 @@ func (a *Account) Clone() *Account {
 	return &b
 }
 
+// Fork is what to apply an event to when a must stay as it is. The two share
+// memory that Apply does not write to, so nothing else may write to it either.
+func (a *Account) Fork() Account {
+	b := *a
+	b.Introduced = slices.Clip(b.Introduced)
+	return b
+}
+
 // Keys are those in force, the primary's first. Each was admitted when it
 // entered the account, which Check may be told.
 func (a *Account) Keys() []Key {

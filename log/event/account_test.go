@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -294,6 +295,29 @@ func TestClone(t *testing.T) {
 	b.refused(b.sign(b.draft("ADD_DEVICE one")), "")
 	a.refused(a.sign(a.draft("CONFIRM")), "")
 	b.refused(b.sign(b.draft("CONFIRM")), "")
+}
+
+// Nor do those that went two ways from one account that stays where it is.
+func TestFork(t *testing.T) {
+	for _, history := range []string{linked, linked + "ADD_DEVICE tv\n", linked + "ADD_DEVICE tv\nADD_DEVICE watch\n"} {
+		c := newChain(t, history)
+		before := c.at.Clone()
+		for _, line := range []string{"CONFIRM", "REMOVE_DEVICE laptop", "REREGISTER phone2 endorsed", "ERASE"} {
+			one, two := c.at.Fork(), c.at.Fork()
+			a, b := &chain{t: t, at: &one, keys: c.keys}, &chain{t: t, at: &two, keys: c.keys}
+			a.refused(a.sign(a.draft("ADD_DEVICE one")), "")
+			b.refused(b.sign(b.draft("ADD_DEVICE two")), "")
+			a.refused(a.sign(a.draft(line)), "")
+			if line != "ERASE" {
+				a.refused(a.sign(a.draft("ADD_DEVICE two")), "")
+			}
+			b.refused(b.sign(b.draft("ADD_DEVICE one")), "")
+			b.refused(b.sign(b.draft("ADD_DEVICE two")), event.RuleKeyUsed)
+		}
+		if !reflect.DeepEqual(before, c.at) {
+			t.Errorf("an event on a fork changed the account: %+v, was %+v", c.at, before)
+		}
+	}
 }
 
 // Admission is done once: keys that the caller vouches for are not asked again.

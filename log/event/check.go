@@ -47,10 +47,13 @@ func Check(e *Event, admitted ...Key) *Checked {
 
 // CheckAll is Check of each event, with the keys admitted[i] for events[i]. Each
 // signature is verified by itself, but they share an inversion: that saves a
-// twelfth of the work where there are many. It runs on one core.
+// twelfth of the work where there are many. Events of one account that follow
+// each other also share what there is to find out about their primary key. It
+// runs on one core.
 func CheckAll(events []*Event, admitted [][]Key) []*Checked {
 	checked := make([]*Checked, len(events))
-	var left []comparison
+	left := make([]comparison, 0, 2*len(events))
+	var last lastPrimary
 	for i, e := range events {
 		c := &Checked{event: e, id: e.ID(), row: checkRow(e)}
 		checked[i] = c
@@ -58,24 +61,44 @@ func CheckAll(events []*Event, admitted [][]Key) []*Checked {
 			continue // reported before admission and signatures: spare the time
 		}
 		var keys [2]*publicKey
-		if keys, c.crypto = c.admit(admitted[i]); c.crypto == nil {
-			left = append(left, c.comparisons(keys)...)
+		if keys, c.crypto = c.admit(admitted[i], &last); c.crypto == nil {
+			left = c.appendComparisons(left, keys, &last)
 		}
 	}
 	compare(left)
 	return checked
 }
 
+// lastPrimary is the primary key that was decoded last. Whether it is admitted
+// stays with it, and comes from no caller: it is what was computed.
+type lastPrimary struct {
+	key    Key
+	public *publicKey // nil: none yet
+}
+
+// decode decodes the key by which role r signs an event, if it is not the last.
+func (l *lastPrimary) decode(e *Event, r Role) (*publicKey, error) {
+	k := e.keyOf(r)
+	if l.public != nil && l.key == k {
+		return l.public, nil
+	}
+	p, err := k.decode()
+	if err == nil && r == Primary {
+		*l = lastPrimary{k, p}
+	}
+	return p, err
+}
+
 // admit admits the keys of the event that are not known to be, and gives what
 // it decoded of them, by role.
-func (c *Checked) admit(admitted []Key) (decoded [2]*publicKey, err error) {
-	for _, r := range []Role{Primary, Subject} {
+func (c *Checked) admit(admitted []Key, last *lastPrimary) (decoded [2]*publicKey, err error) {
+	for _, r := range [...]Role{Primary, Subject} {
 		k := c.event.keyOf(r)
 		if k.IsZero() || slices.Contains(admitted, k) {
 			continue
 		}
-		var u [32]byte
-		p, err := k.decode()
+		var u *[32]byte
+		p, err := last.decode(c.event, r)
 		if err == nil {
 			u, err = p.admit()
 		}
@@ -83,7 +106,7 @@ func (c *Checked) admit(admitted []Key) (decoded [2]*publicKey, err error) {
 			return decoded, notAdmitted(r, err)
 		}
 		if decoded[r] = p; k == c.event.About() {
-			c.about = &u
+			c.about = u
 		}
 	}
 	return decoded, nil
@@ -101,27 +124,27 @@ type comparison struct {
 	r         *edwards25519.Point
 }
 
-// comparisons are those of the event's signatures, in ascending role.
-func (c *Checked) comparisons(keys [2]*publicKey) []comparison {
-	all := make([]comparison, len(c.event.Signatures))
-	for i := range all {
+// appendComparisons appends those of the event's signatures, in ascending role.
+func (c *Checked) appendComparisons(all []comparison, keys [2]*publicKey, last *lastPrimary) []comparison {
+	var message [256]byte
+	for i := range c.event.Signatures {
 		s := &c.event.Signatures[i]
-		all[i] = comparison{checked: c, signature: s}
-		key := keys[s.Role]
+		next := comparison{checked: c, signature: s}
+		key, err := keys[s.Role], error(nil)
 		if key == nil { // was known to be admitted
-			var err error
-			if key, err = c.event.keyOf(s.Role).decode(); err != nil {
-				continue
-			}
+			key, err = last.decode(c.event, s.Role)
 		}
-		all[i].r, _ = key.signed(c.event.SignedBytes(s.Role), &s.Bytes)
+		if err == nil {
+			next.r, _ = key.signed(c.event.appendSigned(message[:0], s.Role), &s.Bytes)
+		}
+		all = append(all, next)
 	}
 	return all
 }
 
 // compare notes of each event the first signature that is not valid.
 func compare(all []comparison) {
-	var points []*edwards25519.Point
+	points := make([]*edwards25519.Point, 0, len(all))
 	for _, c := range all {
 		if c.r != nil {
 			points = append(points, c.r)
@@ -146,27 +169,34 @@ type row struct {
 	roles            []string // the signature sets that will do, as roles in ascending order
 }
 
+var (
+	unsigned  = []string{""}
+	byPrimary = []string{"0"}
+	byBoth    = []string{"01"}
+	byEither  = []string{"0", "1"}
+)
+
 // rowOf is the line for e: where the table allows two things, the one that e
 // has chosen. false for a type that has no line.
 func rowOf(e *Event) (row, bool) {
 	switch e.Type {
 	case Register:
-		return row{primary: true, roles: []string{"0"}}, true
+		return row{primary: true, roles: byPrimary}, true
 	case AddDevice:
-		return row{keyIndex: e.Seq, primary: true, subject: true, roles: []string{"01"}}, true
+		return row{keyIndex: e.Seq, primary: true, subject: true, roles: byBoth}, true
 	case RemoveDevice:
-		return row{keyIndex: e.KeyIndex, primary: true, subject: true, roles: []string{"0", "1"}}, true
+		return row{keyIndex: e.KeyIndex, primary: true, subject: true, roles: byEither}, true
 	case Reregister:
 		if e.Subject.IsZero() {
-			return row{keyIndex: e.Seq, primary: true, roles: []string{"0"}}, true
+			return row{keyIndex: e.Seq, primary: true, roles: byPrimary}, true
 		}
-		return row{keyIndex: e.Seq, primary: true, subject: true, roles: []string{"01"}}, true
+		return row{keyIndex: e.Seq, primary: true, subject: true, roles: byBoth}, true
 	case OperatorRemove:
-		return row{keyIndex: e.KeyIndex, primary: true, subject: true, roles: []string{""}}, true
+		return row{keyIndex: e.KeyIndex, primary: true, subject: true, roles: unsigned}, true
 	case Erase:
-		return row{roles: []string{""}}, true
+		return row{roles: unsigned}, true
 	case Confirm:
-		return row{primary: true, roles: []string{"0"}}, true
+		return row{primary: true, roles: byPrimary}, true
 	}
 	return row{}, false
 }
@@ -189,14 +219,14 @@ func checkRow(e *Event) error {
 	if !e.Subject.IsZero() != want.subject {
 		return broken(RuleRow, "%s: subject key present: %t, want %t", e.Type, !want.subject, want.subject)
 	}
-	var roles []byte
+	roles := make([]byte, 0, 2)
 	for _, s := range e.Signatures {
 		roles = append(roles, '0'+byte(s.Role))
 	}
 	// Exactly these: an extra signature that nobody verifies would ride along
 	// and look like consent.
 	if !slices.Contains(want.roles, string(roles)) {
-		return broken(RuleRow, "%s signed by roles %q, want exactly one of %q", e.Type, roles, want.roles)
+		return broken(RuleRow, "%s signed by roles %q, want exactly one of %q", e.Type, string(roles), want.roles)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package event
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -23,7 +24,7 @@ func AddDevices(b *cryptobyte.Builder, devices []Device) {
 	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
 		for i := range devices {
 			b.AddUint32(devices[i].KeyIndex)
-			devices[i].Key.append(b)
+			b.AddBytes(devices[i].Key.append(make([]byte, 0, 2+KeySize)))
 		}
 	})
 }
@@ -57,16 +58,15 @@ func ReadDevices(s *cryptobyte.String) ([]Device, error) {
 //	H("muster/v1 device list" 00 || log_id || account_id || u32 generation
 //	  || u16 len || primary || u32 n || n times (u32 key_index || u16 len || key))
 func DevicesHash(log name.LogID, account name.AccountID, generation uint32, primary Key, devices []Device) name.DevicesHash {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 132+39*len(devices)))
-	b.AddBytes([]byte("muster/v1 device list\x00"))
-	b.AddBytes(log[:])
-	b.AddBytes(account[:])
-	b.AddUint32(generation)
-	primary.append(b)
-	b.AddUint32(uint32(len(devices)))
+	b := append(make([]byte, 0, 512), "muster/v1 device list\x00"...) // nine devices fit without growing
+	b = append(b, log[:]...)
+	b = append(b, account[:]...)
+	b = binary.BigEndian.AppendUint32(b, generation)
+	b = primary.append(b)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(devices)))
 	for i := range devices {
-		b.AddUint32(devices[i].KeyIndex)
-		devices[i].Key.append(b)
+		b = binary.BigEndian.AppendUint32(b, devices[i].KeyIndex)
+		b = devices[i].Key.append(b)
 	}
-	return sha256.Sum256(b.BytesOrPanic())
+	return sha256.Sum256(b)
 }

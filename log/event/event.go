@@ -21,7 +21,7 @@ type Event struct {
 //	Payload || Signature signatures<0..2^16-1>,  Signature = u8 role || signature<0..2^16-1>
 func (e *Event) Bytes() []byte {
 	b := cryptobyte.NewBuilder(make([]byte, 0, 384))
-	e.Payload.append(b)
+	b.AddBytes(e.Payload.append(make([]byte, 0, 256)))
 	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
 		for i := range e.Signatures {
 			s := &e.Signatures[i]

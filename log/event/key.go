@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"filippo.io/edwards25519/field"
-	"golang.org/x/crypto/cryptobyte"
 )
 
 // Key is a public key, u8 type || raw[32] (section 2). The zero Key means "no
@@ -38,15 +37,12 @@ func (k Key) IsZero() bool { return k == Key{} }
 // String is the key in hex, 66 digits.
 func (k Key) String() string { return hex.EncodeToString(k[:]) }
 
-// opaque key<0..2^16-1>. Not by AddUint16LengthPrefixed, which allocates: this is
-// on the way of every hash and signature.
-func (k *Key) append(b *cryptobyte.Builder) {
+// opaque key<0..2^16-1>
+func (k *Key) append(b []byte) []byte {
 	if k.IsZero() {
-		b.AddUint16(0)
-		return
+		return append(b, 0, 0)
 	}
-	b.AddUint16(KeySize)
-	b.AddBytes(k[:])
+	return append(append(b, 0, KeySize), k[:]...)
 }
 
 // Coordinate is u, by which keys are compared (section 3): one point under two

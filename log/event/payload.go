@@ -2,9 +2,8 @@ package event
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
-
-	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/musterlog/muster/log/name"
 )
@@ -84,33 +83,31 @@ type Payload struct {
 //	u8 type || log_id[32] || account_id[32] || u32 generation || u32 seq || prev[32] || u64 time_ms
 //	|| u32 key_index || primary<0..2^16-1> || subject<0..2^16-1> || devices_hash[32]
 func (p *Payload) Bytes() []byte {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 256))
-	p.append(b)
-	return b.BytesOrPanic()
+	return p.append(make([]byte, 0, 256))
 }
 
-func (p *Payload) append(b *cryptobyte.Builder) {
-	b.AddUint8(uint8(p.Type))
-	b.AddBytes(p.Log[:])
-	b.AddBytes(p.Account[:])
-	b.AddUint32(p.Generation)
-	b.AddUint32(p.Seq)
-	b.AddBytes(p.Prev[:])
-	b.AddUint64(p.TimeMs)
-	b.AddUint32(p.KeyIndex)
-	p.Primary.append(b)
-	p.Subject.append(b)
-	b.AddBytes(p.DevicesHash[:])
+// Not by a cryptobyte.Builder, which allocates: this is on the way of every hash
+// and signature.
+func (p *Payload) append(b []byte) []byte {
+	b = append(b, byte(p.Type))
+	b = append(b, p.Log[:]...)
+	b = append(b, p.Account[:]...)
+	b = binary.BigEndian.AppendUint32(b, p.Generation)
+	b = binary.BigEndian.AppendUint32(b, p.Seq)
+	b = append(b, p.Prev[:]...)
+	b = binary.BigEndian.AppendUint64(b, p.TimeMs)
+	b = binary.BigEndian.AppendUint32(b, p.KeyIndex)
+	b = p.Primary.append(b)
+	b = p.Subject.append(b)
+	return append(b, p.DevicesHash[:]...)
 }
 
 // ID is the event_id, what the next event's Prev must be (section 3):
 //
 //	H("muster/v1 event id" 00 || Payload)
 func (p *Payload) ID() name.EventID {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 256))
-	b.AddBytes([]byte("muster/v1 event id\x00"))
-	p.append(b)
-	return sha256.Sum256(b.BytesOrPanic())
+	b := append(make([]byte, 0, 256), "muster/v1 event id\x00"...)
+	return sha256.Sum256(p.append(b))
 }
 
 // SignedBytes is the message that role r signs (section 3):
@@ -120,9 +117,10 @@ func (p *Payload) ID() name.EventID {
 // Its first byte, "m", begins nothing that Signal or WhatsApp identity keys
 // sign, so that these keys can sign events and no signature serves twice.
 func (p *Payload) SignedBytes(r Role) []byte {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 256))
-	b.AddBytes([]byte("muster/v1 account event\x00"))
-	b.AddUint8(uint8(r))
-	p.append(b)
-	return b.BytesOrPanic()
+	return p.appendSigned(make([]byte, 0, 256), r)
+}
+
+func (p *Payload) appendSigned(b []byte, r Role) []byte {
+	b = append(b, "muster/v1 account event\x00"...)
+	return p.append(append(b, byte(r)))
 }

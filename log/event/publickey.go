@@ -15,6 +15,7 @@ type publicKey struct {
 	typ     byte
 	point   *edwards25519.Point // type 5, whose sign is not in the key: the point with even x
 	encoded [32]byte            // of the point. Type 1: as it came, canonical or not
+	u       *[32]byte           // its coordinate, once it was admitted
 }
 
 // decode reads k as section 2.4 does, which leaves it to admission to refuse a
@@ -27,7 +28,7 @@ func (k Key) decode() (*publicKey, error) {
 		if err != nil {
 			return nil, errNotOnCurve
 		}
-		return &publicKey{KeyEd25519, p, raw}, nil
+		return &publicKey{typ: KeyEd25519, point: p, encoded: raw}, nil
 	case KeyCurve25519:
 		u, err := canonical(raw)
 		if err != nil {
@@ -37,7 +38,7 @@ func (k Key) decode() (*publicKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &publicKey{KeyCurve25519, p, encoded}, nil
+		return &publicKey{typ: KeyCurve25519, point: p, encoded: encoded}, nil
 	}
 	return nil, fmt.Errorf("unknown key type %d", k[0])
 }
@@ -73,19 +74,24 @@ func fromMontgomery(u *field.Element) (*edwards25519.Point, [32]byte, error) {
 	return p, [32]byte(y.Bytes()), nil
 }
 
-// admit is Admit. It gives the key's coordinate too, which comes along.
-func (k *publicKey) admit() (u [32]byte, err error) {
+// admit is Admit. It gives the key's coordinate too, which comes along. A key
+// that was admitted stays so.
+func (k *publicKey) admit() (*[32]byte, error) {
+	if k.u != nil {
+		return k.u, nil
+	}
 	if !point.Canonical(k.encoded) {
-		return u, errNotCanonical
+		return nil, errNotCanonical
 	}
 	if new(edwards25519.Point).MultByCofactor(k.point).Equal(edwards25519.NewIdentityPoint()) == 1 {
-		return u, errors.New("a point of small order")
+		return nil, errors.New("a point of small order")
 	}
 	coordinate, ok := torsionFree(k.point)
 	if !ok {
-		return u, errors.New("a point with a torsion part")
+		return nil, errors.New("a point with a torsion part")
 	}
-	return [32]byte(coordinate.Bytes()), nil
+	k.u = (*[32]byte)(coordinate.Bytes())
+	return k.u, nil
 }
 
 // signed is the R that a signature of message must begin with, byte for byte,
@@ -105,15 +111,15 @@ func (k *publicKey) signed(message []byte, sig *[64]byte) (*edwards25519.Point, 
 			s[31] ^= sign
 		}
 	}
-	S, err := edwards25519.NewScalar().SetCanonicalBytes(s[:])
-	if err != nil {
+	var S edwards25519.Scalar
+	if _, err := S.SetCanonicalBytes(s[:]); err != nil {
 		return nil, false
 	}
 	h, err := hashToScalar(sig[:32], encoded[:], message)
 	if err != nil {
 		return nil, false // cannot be
 	}
-	return a.VarTimeDoubleScalarBaseMult(h, a, S), true
+	return a.VarTimeDoubleScalarBaseMult(h, a, &S), true
 }
 
 // VerifySignature reports whether sig is k's signature of message, by the one

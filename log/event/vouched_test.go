@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"filippo.io/edwards25519"
@@ -112,5 +113,45 @@ func TestVouchedKeyWithoutCoordinate(t *testing.T) {
 	e.Signatures[1].Bytes = [64]byte{1} // R is the identity, S is 0: anybody's signature under it
 	if err := c.at.Apply(event.Check(e, id)); rule(err) != event.RuleNotAdmitted {
 		t.Errorf("an identity that the caller vouches for: %v", err)
+	}
+}
+
+// What was found out about a primary key holds for the events after it, and what
+// a caller said about it does not.
+func TestSharedPrimary(t *testing.T) {
+	for _, history := range []string{registered, "REGISTER xphone\n"} {
+		c := newChain(t, history)
+		var events []*event.Event
+		var want []event.Rule
+		add := func(e *event.Event, rule event.Rule) { events, want = append(events, e), append(want, rule) }
+		for _, line := range []string{"ADD_DEVICE laptop", "ADD_DEVICE xtv", "CONFIRM", "REREGISTER phone2 endorsed", "ADD_DEVICE watch", "CONFIRM"} {
+			e := c.sign(c.draft(line))
+			add(e, "")
+			bad := *e
+			bad.Signatures = slices.Clone(e.Signatures)
+			bad.Signatures[0].Bytes[0] ^= 1
+			add(&bad, event.RuleSignature)
+			if err := c.at.Apply(event.Check(e)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		unfit := c.draft("OPERATOR_REMOVE watch")
+		unfit.Primary = event.Key{event.KeyCurve25519}
+		for range 3 {
+			add(c.sign(unfit), event.RuleNotAdmitted)
+		}
+		for vouched := range events {
+			admitted := make([][]event.Key, len(events))
+			admitted[vouched] = []event.Key{events[vouched].Primary}
+			for i, got := range event.CheckAll(events, admitted) {
+				want := want[i]
+				if i == vouched && want == event.RuleNotAdmitted {
+					want = ""
+				}
+				if rule(got.Err()) != want {
+					t.Errorf("after %q, primary of event %d vouched for: event %d: %v, want rule %q", history, vouched, i, got.Err(), want)
+				}
+			}
+		}
 	}
 }

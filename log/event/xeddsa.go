@@ -47,11 +47,12 @@ func signXEdDSA(k [32]byte, message []byte, z [64]byte) (sig [64]byte, err error
 
 // hashToScalar is SHA512(parts, joined) mod L, little-endian.
 func hashToScalar(parts ...[]byte) (*edwards25519.Scalar, error) {
-	h := sha512.New()
+	b := make([]byte, 0, 512) // what an event's signature hashes stays on the stack
 	for _, p := range parts {
-		h.Write(p)
+		b = append(b, p...)
 	}
-	s, err := edwards25519.NewScalar().SetUniformBytes(h.Sum(nil))
+	hash := sha512.Sum512(b)
+	s, err := edwards25519.NewScalar().SetUniformBytes(hash[:])
 	if err != nil {
 		return nil, fmt.Errorf("reducing a hash: %w", err)
 	}
