@@ -186,7 +186,7 @@ func (l *Log) restored(p *store.Pending) (*ticket, error) {
 	}
 	s := &submission{body: p.Body, event: e, checked: event.Check(e, at.Keys()...)}
 	after := *at
-	after.Account = *at.Account.Clone()
+	after.Account = at.Fork()
 	if err := follow(&after, s.checked); err != nil {
 		return nil, err
 	}
@@ -197,8 +197,11 @@ func (l *Log) restored(p *store.Pending) (*ticket, error) {
 func newTicket(s *submission, after *store.Account) *ticket {
 	t := &ticket{checked: s.checked, body: s.body, index: *s.index, after: after, done: make(chan struct{})}
 	rand.Read(t.opening[:]) // never fails; never drawn again, whatever becomes of its epoch
-	for _, d := range after.Devices {
-		t.live = append(t.live, d.KeyIndex)
+	if len(after.Devices) > 0 {
+		t.live = make([]uint32, len(after.Devices))
+	}
+	for i := range after.Devices {
+		t.live[i] = after.Devices[i].KeyIndex
 	}
 	return t
 }

@@ -197,7 +197,7 @@ func (l *Log) join(s *submission, wait answer.Wait) {
 		return
 	}
 	after := *at
-	after.Account = *at.Account.Clone()
+	after.Account = at.Fork()
 	if err := l.apply(&after, s); err != nil {
 		s.refuse(err)
 		return
