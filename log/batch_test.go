@@ -3,7 +3,11 @@ package log_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/musterlog/muster/log"
@@ -31,6 +35,48 @@ func TestBatchesJoinInOrder(t *testing.T) {
 	}
 	result, _ := r.look(nil, history(p))
 	r.sees(p, result.Accounts[0])
+}
+
+// A large call waits while two others are admitted, so that these have their
+// events in an epoch soon; a small one waits for none.
+func TestLargeCallsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		var reads atomic.Int64
+		goOn := make(chan struct{})
+		r.store.read = func() { reads.Add(1); <-goOn }
+		cores := runtime.GOMAXPROCS(0)
+		var batches []*log.Batch
+		for call := range 4 {
+			var events [][]byte
+			for i := range 16*cores + 1 {
+				events = append(events, r.phone(fmt.Sprint("account ", call, i)).Register())
+			}
+			batches = append(batches, r.log.Admit(events))
+		}
+		synctest.Wait()
+		if n := reads.Load(); n != int64(2*cores) {
+			t.Errorf("%d cores are at work on large calls, want those of two: %d", n, 2*cores)
+		}
+		var events [][]byte
+		for i := range 16 * cores {
+			events = append(events, r.phone(fmt.Sprint("small", i)).Register())
+		}
+		batches = append(batches, r.log.Admit(events))
+		synctest.Wait()
+		if n := reads.Load(); n != int64(3*cores) {
+			t.Errorf("%d cores are at work, want %d: a small call does not wait for large ones", n, 3*cores)
+		}
+		close(goOn)
+		for i, b := range batches {
+			b.Join(t.Context())
+			for _, o := range b.Outcomes(t.Context()) {
+				if o.Err != nil || o.Refused != nil {
+					t.Fatalf("call %d: %+v", i, o)
+				}
+			}
+		}
+	})
 }
 
 // fullRig is a log in which two events wait, the most that may, in an epoch

@@ -74,6 +74,11 @@ const (
 	// again. They share field inversions, of which 16 save most.
 	admitChunk = 16
 
+	// admitCalls is how many calls with more events than the cores take in one
+	// turn are admitted beside each other: while the last core ends one, the
+	// others are at the next.
+	admitCalls = 2
+
 	// recentAccounts is how many accounts stay in memory after they changed, at
 	// some 700 bytes each.
 	recentAccounts = 1 << 16

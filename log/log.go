@@ -115,6 +115,8 @@ type Log struct {
 	news     chan struct{}                // closed when something was published or ended changed, and replaced
 	ended    error                        // why nothing is published any more
 
+	admitting chan struct{} // holds one for each large call whose events are being admitted
+
 	opened chan struct{} // signals: the open epoch has its first event
 	full   chan struct{} // signals: the open epoch reached its size
 
@@ -174,6 +176,7 @@ func newLog(cfg Config) *Log {
 		offered: make(chan struct{}, 1),
 		news:    make(chan struct{}),
 
+		admitting: make(chan struct{}, admitCalls),
 		confirmed: make(chan struct{}),
 	}
 	return l

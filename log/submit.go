@@ -79,6 +79,13 @@ func (l *Log) admitAll(subs []submission, events [][]byte) {
 		l.admit(subs)
 		return
 	}
+	// Large calls take turns. If all of many advanced side by side, all would be
+	// done late and at once, and nothing to do would be left while they wait for
+	// their epoch. Who has no more than one turn's work does not wait for them.
+	if turns > 1 {
+		l.admitting <- struct{}{}
+		defer func() { <-l.admitting }()
+	}
 	var wg sync.WaitGroup
 	var taken atomic.Int64
 	for range min(cores, (len(subs)+chunk-1)/chunk) {
