@@ -36,44 +36,70 @@ func TestCommitFails(t *testing.T) {
 
 // An event whose account moved between its reading and its turn is judged by
 // what the account is then: another one took its seq, and was logged or failed.
+// If the log remembers all that changed meanwhile, the store is not asked again.
 func TestAccountMovesOn(t *testing.T) {
-	for _, fails := range []bool{false, true} {
-		r := newRig(t)
-		p := r.phone("alice")
-		r.log.ForgetRecent()
-		r.accepted(p.Register())
-		fork := *p
-		fork.At = p.At.Clone()
-		fork.NewKey() // so that both sign different events
-		first, second := p.Add(), fork.Add()
+	for _, c := range []struct {
+		what  string
+		most  int // recent accounts
+		after int // others that change after it
+		stays bool
+		fails bool
+		reads int64
+	}{
+		{what: "logged", most: 1000, after: 3, reads: 1}, {what: "logged and never kept", after: 3, reads: 2},
+		{what: "logged and kept", most: 4, after: 2, reads: 1}, {what: "logged and forgotten", most: 4, after: 3, reads: 2},
+		{what: "failed", fails: true, most: 1000, after: 3, reads: 2}, {what: "failed and never kept", fails: true, after: 3, reads: 2},
+		{what: "stays where it is", stays: true, most: 1000, after: 3, reads: 1},
+		{what: "stays, and one turn is over", stays: true, most: 4, after: 2, reads: 1},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			r := newRig(t)
+			p := r.phone("alice")
+			r.accepted(p.Register())
+			r.log.KeepRecent(c.most)
+			r.accepted(r.phone("bob").Register())
+			fork := *p
+			fork.At = p.At.Clone()
+			fork.NewKey() // so that both sign different events
+			first, second := p.Add(), fork.Add()
+			others := [][]byte{r.phone("carol").Register(), r.phone("dave").Register(), r.phone("erin").Register()}[:c.after]
 
-		read, goOn := make(chan struct{}), make(chan struct{})
-		var reads atomic.Int64
-		r.store.read = func() {
-			if reads.Add(1) == 1 {
-				close(read)
-				<-goOn
+			read, goOn := make(chan struct{}), make(chan struct{})
+			var all, reads atomic.Int64
+			r.store.read = func() {
+				if all.Add(1) == 1 {
+					close(read)
+					<-goOn
+				}
+				reads.Add(1)
 			}
-		}
-		outcome := make(chan answer.Outcome)
-		go func() { outcome <- r.submit(second)[0] }()
-		<-read
-		if fails {
-			r.store.fail = errors.New("no space left on device")
-			if o := r.submit(first)[0]; o.Err == nil {
-				t.Fatal("acknowledged though nothing was stored")
+			outcome := make(chan answer.Outcome)
+			go func() { outcome <- r.submit(second)[0] }()
+			<-read
+			switch {
+			case c.stays:
+			case c.fails:
+				r.store.fail = errors.New("no space left on device")
+				if o := r.submit(first)[0]; o.Err == nil {
+					t.Fatal("acknowledged though nothing was stored")
+				}
+			default:
+				r.accepted(first)
 			}
-		} else {
-			r.accepted(first)
-		}
-		close(goOn)
-		switch o := <-outcome; {
-		case fails && (o.Err != nil || o.Refused != nil):
-			t.Errorf("after a failed epoch: %v, %v", o.Refused, o.Err)
-		case !fails && (o.Refused == nil || o.Refused.Rule != event.RuleTaken):
-			t.Errorf("the seq of a logged event: %v, %v, want %s", o.Refused, o.Err, event.RuleTaken)
-		}
-		r.accepted(r.phone("bob").Register()) // the log lives
+			r.accepted(others...)
+			reads.Store(0)
+			close(goOn)
+			switch o := <-outcome; {
+			case (c.fails || c.stays) && (o.Err != nil || o.Refused != nil):
+				t.Errorf("where no event took the seq: %v, %v", o.Refused, o.Err)
+			case !c.fails && !c.stays && (o.Refused == nil || o.Refused.Rule != event.RuleTaken):
+				t.Errorf("the seq of a logged event: %v, %v, want %s", o.Refused, o.Err, event.RuleTaken)
+			}
+			if n := reads.Load(); n != c.reads {
+				t.Errorf("the account was read %d times, want %d", n, c.reads)
+			}
+			r.accepted(r.phone("eve").Register()) // the log lives
+		})
 	}
 }
 

@@ -108,7 +108,7 @@ type Log struct {
 	since    time.Time                    // when the first of them came
 	pending  map[name.AccountID][]*ticket // all that the store does not have yet, by account, ascending seq
 	recent   recent                       // accounts whose events left pending last
-	departed uint64                       // times that events left pending
+	failed   uint64                       // times that events left pending and are not in the store
 	promised []*ticket                    // and not yet on their way to the store
 	cut      uint64                       // time_ms of the newest cut
 	stopped  error                        // why no event is taken any more

@@ -245,7 +245,7 @@ func (l *Log) failBatch(batch []*ticket, err error) {
 	all := append(batch, l.open...)
 	l.open = nil
 	clear(l.pending)
-	l.departed++
+	l.failed++
 	for _, t := range all {
 		t.cut = false
 		if t.promise != nil && l.stopped == nil {

@@ -9,7 +9,8 @@ import (
 // registers links other devices next, and then needs no read of the store. It
 // forgets in two steps: what did not change again while as many others did goes.
 type recent struct {
-	most       int // accounts
+	most       int    // accounts
+	turns      uint64 // what was kept at one turn is here until the next but one
 	young, old map[name.AccountID]*store.Account
 }
 
@@ -24,10 +25,12 @@ func (r *recent) of(id name.AccountID) *store.Account {
 // keep is called for every change of an account, or of would tell an older state.
 func (r *recent) keep(a *store.Account) {
 	if r.most == 0 {
+		r.turns += 2
 		return
 	}
 	if r.young == nil || len(r.young) >= r.most/2 {
 		r.young, r.old = make(map[name.AccountID]*store.Account), r.young
+		r.turns++
 	}
 	r.young[a.ID] = a
 }

@@ -9,27 +9,32 @@ import (
 	"github.com/musterlog/muster/log/store"
 )
 
-// ForgetRecent makes the log read every account from its store.
-func (l *Log) ForgetRecent() {
+// KeepRecent forgets all accounts, and keeps so many from now on; none: the log
+// reads every account from its store.
+func (l *Log) KeepRecent(most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.recent = recent{}
+	l.recent = recent{most: most, turns: l.recent.turns + 2}
 }
 
 // What is told is the newest state, or nothing; memory is bounded.
 func TestRecent(t *testing.T) {
 	const most = 100
 	r := recent{most: most}
-	newest := make(map[name.AccountID]uint32)
+	newest, at := make(map[name.AccountID]uint32), make(map[name.AccountID]uint64)
 	var kept int
 	for i := range uint32(10 * most) {
 		var id name.AccountID
 		binary.BigEndian.PutUint32(id[:], i%(7*most)) // each changes once more, long after it is forgotten
 		r.keep(&store.Account{Account: event.Account{ID: id, Next: i}})
-		newest[id] = i
+		newest[id], at[id] = i, r.turns
 		kept = 0
 		for id, next := range newest {
-			if a := r.of(id); a != nil {
+			a := r.of(id)
+			if a == nil && r.turns-at[id] < 2 {
+				t.Fatalf("account %v was kept at turn %d and is forgotten at %d", id, at[id], r.turns)
+			}
+			if a != nil {
 				kept++
 				if a.Next != next {
 					t.Fatalf("account %v is told as of event %d, it is at %d", id, a.Next, next)

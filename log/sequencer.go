@@ -233,7 +233,6 @@ func (l *Log) sign() error {
 func (l *Log) settle(batch []*ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.departed++
 	for _, t := range batch {
 		id := t.after.ID
 		l.recent.keep(t.after)
@@ -256,7 +255,7 @@ func (l *Log) failAll(batch []*ticket, err error) {
 	}
 	l.open = nil
 	clear(l.pending)
-	l.departed++
+	l.failed++
 }
 
 // refuseAll ends the taking of events.

@@ -305,23 +305,24 @@ func (s *submission) refuse(err error) {
 	}
 }
 
-// accountAt is an account as it was when Log.departed was at.
+// accountAt is an account as it was when Log.recent was at a turn.
 type accountAt struct {
 	*store.Account
-	departed uint64
+	turns, failed uint64 // of Log.recent, and Log.failed
 }
 
 // account is the newest state of an account, pending events included; the
 // zero one before its first.
 func (l *Log) account(id name.AccountID) (accountAt, error) {
 	l.mu.Lock()
-	at, departed := l.known(id), l.departed
+	at := accountAt{l.known(id), l.recent.turns, l.failed}
 	l.mu.Unlock()
-	if at != nil {
-		return accountAt{at, departed}, nil
+	if at.Account != nil {
+		return at, nil
 	}
-	at, err := l.committed(id)
-	return accountAt{at, departed}, err
+	var err error
+	at.Account, err = l.committed(id)
+	return at, err
 }
 
 // known is the newest state of an account if it is in memory, else nil. Under
@@ -334,13 +335,14 @@ func (l *Log) known(id name.AccountID) *store.Account {
 }
 
 // accountLocked is account under l.mu, and therefore exact: a pending event
-// leaves l.pending only once the store has it, or has it not for good. While
-// none left, what was read before stands, and the lock is not held for a read.
+// leaves l.pending for l.recent, and only once the store has it. So what was read
+// before stands, and the lock is not held for a read, unless l.recent has
+// forgotten something since, or an epoch failed, whose events went nowhere.
 func (l *Log) accountLocked(id name.AccountID, before accountAt) (*store.Account, error) {
 	if at := l.known(id); at != nil {
 		return at, nil
 	}
-	if before.Account != nil && before.departed == l.departed {
+	if before.Account != nil && l.recent.turns-before.turns < 2 && before.failed == l.failed {
 		return before.Account, nil
 	}
 	return l.committed(id)
