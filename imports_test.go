@@ -57,6 +57,11 @@ var rules = []struct {
 		why:      "the edge carries bytes: it decides nothing and trusts nobody",
 	},
 	{
+		packages: []string{"api/credential"},
+		never:    []string{"net", "net/http", module + "log", module + "log/answer", module + "api/server", module + "api/client"},
+		why:      "both sides of the edge and the command hold tokens; who checks one needs a file and a hash",
+	},
+	{
 		packages: []string{"log", "log/store", "log/answer", "api/server", "api/client", "verifier/statefile", "cmd/muster"},
 		never:    []string{"github.com/cockroachdb/..."},
 		direct:   true,

@@ -10,12 +10,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"connectrpc.com/connect"
 
+	"github.com/musterlog/muster/api/credential"
 	musterv1 "github.com/musterlog/muster/api/v1"
 	"github.com/musterlog/muster/api/v1/musterv1connect"
 	"github.com/musterlog/muster/log/answer"
@@ -30,6 +32,10 @@ type Config struct {
 	URL       string       // base URL, http or https, such as http://127.0.0.1:8650
 	HTTP      *http.Client // nil: one with a time-out of two minutes
 	UserAgent string       // empty: "muster"
+
+	// Token is shown to the log with every request, if it is one. Only https and
+	// loopback URLs may have one.
+	Token credential.Token
 }
 
 // Client talks to one log. Its methods may be called from any goroutine.
@@ -45,12 +51,15 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log URL %q: %w, such as http://127.0.0.1:8650", cfg.URL, err)
 	}
+	if !cfg.Token.IsZero() && !private(base) {
+		return nil, fmt.Errorf("log URL %q: a token goes over https, or to this machine itself: anybody on the way could read it", cfg.URL)
+	}
 	own := http.Client{Timeout: timeout}
 	if cfg.HTTP != nil {
 		own = *cfg.HTTP
 	}
 	own.CheckRedirect = refuseRedirect
-	own.Transport = &transport{next: own.Transport, userAgent: cfg.UserAgent}
+	own.Transport = &transport{next: own.Transport, userAgent: cfg.UserAgent, token: cfg.Token}
 	c := &Client{base: base, http: &own}
 	c.account = c.service(c.http)
 	return c, nil
@@ -70,16 +79,30 @@ func parseBase(base string) (string, error) {
 	return strings.TrimRight(base, "/"), nil
 }
 
+// private says whether nobody else can read what is sent to a base URL.
+func private(base string) bool {
+	u, err := url.Parse(base)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "https" || u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // transport names the caller, and marks the errors that mean that no answer
 // came at all.
 type transport struct {
 	next      http.RoundTripper // nil: http.DefaultTransport
 	userAgent string            // empty: "muster"
+	token     credential.Token
 }
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context()) // a RoundTripper must leave its request alone
 	r.Header.Set("User-Agent", cmp.Or(t.userAgent, "muster"))
+	if !t.token.IsZero() {
+		r.Header.Set("Authorization", "Bearer "+t.token.Reveal())
+	}
 	next := t.next
 	if next == nil {
 		next = http.DefaultTransport

@@ -56,6 +56,8 @@ func (c *Client) explain(doing string, err error) error {
 		return fmt.Errorf("%s: the log at %s refuses the request: %w", doing, c.base, said)
 	case connect.CodeUnavailable:
 		return fmt.Errorf("%s: the log at %s cannot answer now: %w; try again in a few seconds", doing, c.base, said)
+	case connect.CodeUnauthenticated, connect.CodePermissionDenied:
+		return fmt.Errorf("%s: the log at %s does not let this client: %w", doing, c.base, said)
 	case connect.CodeUnimplemented:
 		return fmt.Errorf("%s: no muster log answers at %s: %w; is this the log's base URL?", doing, c.base, said)
 	default:

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterlog/muster/api/credential"
 	musterv1 "github.com/musterlog/muster/api/v1"
 	"github.com/musterlog/muster/api/v1/musterv1connect"
 )
@@ -18,6 +19,9 @@ import (
 type Config struct {
 	Backend Backend      // required
 	Logger  *slog.Logger // faults and panics; nil: slog.Default()
+
+	// Credentials says who may do what; nil: everybody may do everything.
+	Credentials *credential.Set
 }
 
 // handler is the whole edge. It routes by hand: http.ServeMux would redirect
@@ -25,6 +29,7 @@ type Config struct {
 type handler struct {
 	backend Backend
 	logger  *slog.Logger
+	access  access
 
 	prefix  string // path of the account API, with both slashes
 	account http.Handler
@@ -42,7 +47,7 @@ func newHandler(cfg Config, times streamTimes) (http.Handler, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	h := &handler{backend: cfg.Backend, logger: cfg.Logger}
+	h := &handler{backend: cfg.Backend, logger: cfg.Logger, access: newAccess(cfg)}
 	h.prefix, h.account = newService(cfg, times)
 	return h, nil
 }
@@ -60,6 +65,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The path as it was sent: %30 is not another spelling of 0.
 	path := r.URL.EscapedPath()
 	if strings.HasPrefix(path, h.prefix) {
+		r, ok := h.access.allow(w, r, path)
+		if !ok {
+			return
+		}
 		if path == musterv1connect.MusterServiceSubmitStreamProcedure {
 			r = paced(w, r)
 		} else {

@@ -61,7 +61,8 @@ func (s *service) Submit(ctx context.Context, r *musterv1.SubmitRequest) (*muste
 	default:
 		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("wait %d: this log knows 0 (published) and 1 (durable)", r.GetWait()))
 	}
-	outcomes := s.backend.Submit(ctx, events, want)
+	allowed, withRefused := permitted(ctx, events)
+	outcomes := withRefused(s.submit(ctx, allowed, want))
 	if len(outcomes) != len(events) {
 		return nil, s.fault("Submit", fmt.Errorf("%d outcomes for %d events", len(outcomes), len(events)))
 	}
@@ -70,6 +71,14 @@ func (s *service) Submit(ctx context.Context, r *musterv1.SubmitRequest) (*muste
 		response.Results[i] = result(&outcomes[i])
 	}
 	return response, nil
+}
+
+// submit leaves the log alone when there is nothing that it may take.
+func (s *service) submit(ctx context.Context, events [][]byte, want answer.Want) []answer.Outcome {
+	if len(events) == 0 {
+		return nil
+	}
+	return s.backend.Submit(ctx, events, want)
 }
 
 func countEvents(events [][]byte) error {

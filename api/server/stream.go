@@ -98,7 +98,9 @@ func (r *submitting) receive(ctx context.Context) error {
 			c.bytes += int64(len(e)) + eventOverhead
 		}
 		r.used.Add(c.bytes)
-		c.batch = r.backend.Admit(m.GetEvents())
+		if c.batch, err = r.admit(ctx, m.GetEvents()); err != nil {
+			return err
+		}
 		if !hand(ctx, r.admitted, c) {
 			return ctx.Err()
 		}

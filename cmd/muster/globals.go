@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/musterlog/muster/api/client"
+	"github.com/musterlog/muster/api/credential"
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
@@ -25,6 +26,7 @@ type globals struct {
 	opened  *reader // with which the command verifies; nil: it asks no log
 
 	log, policy, state string
+	token              string // the path of its file
 	json               bool
 }
 
@@ -33,6 +35,7 @@ func (g *globals) addFlags(root *cobra.Command) {
 	f.StringVar(&g.log, "log", os.Getenv("MUSTER_LOG"), "base `URL` of the log [MUSTER_LOG]; default: the policy's, else "+defaultLog)
 	f.StringVar(&g.policy, "policy", os.Getenv("MUSTER_POLICY"), "trust policy `FILE` (C2SP tlog-policy) [MUSTER_POLICY]; required to verify")
 	f.StringVar(&g.state, "state", os.Getenv("MUSTER_STATE"), "`DIR` of what this client has verified before [MUSTER_STATE]; default "+filepath.Join("$XDG_STATE_HOME", "muster"))
+	f.StringVar(&g.token, "token", os.Getenv("MUSTER_TOKEN"), "`FILE` of the token that the log asks for [MUSTER_TOKEN]")
 	f.BoolVar(&g.json, "json", false, "print JSON for scripts")
 }
 
@@ -75,7 +78,15 @@ func (g *globals) source(policy *checkpoint.Policy) (*client.Client, error) {
 	if url == "" {
 		url = defaultLog
 	}
-	c, err := client.New(client.Config{URL: url, UserAgent: "muster/" + version()})
+	cfg := client.Config{URL: url, UserAgent: "muster/" + version()}
+	if g.token != "" {
+		t, err := credential.ReadToken(g.token)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Token = t
+	}
+	c, err := client.New(cfg)
 	if err != nil {
 		return nil, usageError{err}
 	}

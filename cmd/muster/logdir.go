@@ -26,6 +26,7 @@ import (
 //	log-mldsa.key, log-mldsa.vkey
 //	             a second signing key, ML-DSA-44, if wanted: seed in hex, verifier key
 //	policy       a trust policy for clients: this log and no cosigner
+//	credentials  who may do what, by the hashes of their tokens; without it, everybody everything
 //	signed-head  the newest checkpoint that was signed (better on another disk: a link will do)
 //	store/       the embedded store
 //	evidence/    what convicts this log, if its key was used twice
@@ -41,6 +42,8 @@ func (d logDir) exists() (bool, error) {
 	}
 	return err == nil, err
 }
+
+func (d logDir) credentials() string { return d.path("credentials") }
 
 func (d logDir) storeConfig() pebble.Config { return pebble.Config{Dir: d.path("store")} }
 
@@ -182,16 +185,6 @@ func readSeed(path string) (seed [32]byte, err error) {
 
 // readSecret refuses a secret that others on this machine could read.
 func readSecret(path string) (string, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is not a plain file", path)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s may be read by others (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
-	}
-	b, err := os.ReadFile(path)
+	b, err := durable.ReadSecret(path)
 	return strings.TrimSuffix(string(b), "\n"), err
 }

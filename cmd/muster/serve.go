@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/musterlog/muster/api/client"
+	"github.com/musterlog/muster/api/credential"
 	"github.com/musterlog/muster/api/server"
 	"github.com/musterlog/muster/log"
 	"github.com/musterlog/muster/log/evidence"
@@ -94,7 +95,11 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 		return fmt.Errorf("opening the log in %s: %w", f.dir, err)
 	}
 	limitMemory(l.Events())
-	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}})
+	credentials, err := credential.Open(logDir(f.dir).credentials())
+	if err != nil {
+		return err
+	}
+	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials})
 	if err != nil {
 		return err
 	}
@@ -102,7 +107,9 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return fmt.Errorf("%w: is another log serving there? choose another --listen", err)
 	}
-	g.say("everyone who reaches this address may do everything: submit, remove devices, erase")
+	if !credentials.Required() {
+		g.say("everyone who reaches this address may do everything: submit, remove devices, erase (`muster token add` ends that)")
+	}
 	if l.Published() == nil {
 		g.say("waiting for cosigners: nothing is published before the quorum of %s is met; tiles and entries are served", g.policy)
 	}

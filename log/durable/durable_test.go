@@ -132,3 +132,40 @@ func TestLock(t *testing.T) {
 	}
 	again.Close()
 }
+
+// A secret is a plain file for its owner alone.
+func TestReadSecret(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	if err := durable.Create(path, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := durable.ReadSecret(path); err != nil || string(got) != "secret" {
+		t.Errorf("%q, %v", got, err)
+	}
+	link := path + ".link"
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for what, at := range map[string]string{"a link": link, "a folder": filepath.Dir(path), "nothing": path + ".none"} {
+		if _, err := durable.ReadSecret(at); err == nil {
+			t.Errorf("%s was read", what)
+		}
+	}
+	for _, mode := range []fs.FileMode{0o604, 0o640, 0o620, 0o601} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := durable.ReadSecret(path); err == nil {
+			t.Errorf("a secret of mode %v was read", mode)
+		}
+	}
+	if os.Geteuid() != 0 {
+		return // only root can give a file away
+	}
+	if err := errors.Join(os.Chmod(path, 0o600), os.Chown(path, 1, -1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := durable.ReadSecret(path); err == nil {
+		t.Error("somebody else's file was read")
+	}
+}
