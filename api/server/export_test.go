@@ -1,7 +1,9 @@
 package server
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -17,3 +19,6 @@ func Impatient(chunk, wait, answer, stream time.Duration) func(Config) (http.Han
 		return newHandler(cfg, streamTimes{chunk: chunk, wait: wait, answer: answer, stream: stream})
 	}
 }
+
+// Routes is what the public may reach: the first segments of its paths.
+func Routes(h http.Handler) []string { return slices.Collect(maps.Keys(h.(*handler).routes)) }

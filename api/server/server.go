@@ -31,9 +31,12 @@ type handler struct {
 	logger  *slog.Logger
 	access  access
 
-	prefix  string // path of the account API, with both slashes
 	account http.Handler
+	routes  map[string]route // by a path's first segment
 }
+
+// route serves all paths below one segment.
+type route func(w http.ResponseWriter, r *http.Request, path string)
 
 // New makes the handler of everything that a log serves to the public.
 func New(cfg Config) (http.Handler, error) {
@@ -48,7 +51,15 @@ func newHandler(cfg Config, times streamTimes) (http.Handler, error) {
 		cfg.Logger = slog.Default()
 	}
 	h := &handler{backend: cfg.Backend, logger: cfg.Logger, access: newAccess(cfg)}
-	h.prefix, h.account = newService(cfg, times)
+	prefix, account := newService(cfg, times)
+	h.account = account
+	// All that the public may reach, each with its rows in the authorisation
+	// matrix (matrix_test.go).
+	h.routes = map[string]route{
+		strings.Trim(prefix, "/"): h.serveAccount,
+		"checkpoint":              h.serveFile,
+		"tile":                    h.serveFile,
+	}
 	return h, nil
 }
 
@@ -64,20 +75,27 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	// The path as it was sent: %30 is not another spelling of 0.
 	path := r.URL.EscapedPath()
-	if strings.HasPrefix(path, h.prefix) {
-		r, ok := h.access.allow(w, r, path)
-		if !ok {
-			return
-		}
-		if path == musterv1connect.MusterServiceSubmitStreamProcedure {
-			r = paced(w, r)
-		} else {
-			r.Body = http.MaxBytesReader(w, r.Body, musterv1.MaxRequest+maxBodySlack)
-		}
-		h.account.ServeHTTP(w, r)
+	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	serve, ok := h.routes[segment]
+	if !ok {
+		fail(w, http.StatusNotFound, "not found")
 		return
 	}
-	h.serveFile(w, r, path)
+	serve(w, r, path)
+}
+
+// serveAccount is the account API, for whom its caller's credential lets in.
+func (h *handler) serveAccount(w http.ResponseWriter, r *http.Request, path string) {
+	r, ok := h.access.allow(w, r, path)
+	if !ok {
+		return
+	}
+	if path == musterv1connect.MusterServiceSubmitStreamProcedure {
+		r = paced(w, r)
+	} else {
+		r.Body = http.MaxBytesReader(w, r.Body, musterv1.MaxRequest+maxBodySlack)
+	}
+	h.account.ServeHTTP(w, r)
 }
 
 func (h *handler) recover(w http.ResponseWriter, r *http.Request) {
