@@ -67,7 +67,7 @@ type process struct {
 	said bytes.Buffer // its stderr so far
 }
 
-var serving = regexp.MustCompile(`^muster: (?:serving|witness|auditor) \S+ on (http://\S+)$`)
+var serving = regexp.MustCompile(`^muster: (?:serving|witness|auditor) \S+ on (https?://\S+)$`)
 
 // serve starts a server on a port of its own, and returns once it says that
 // it can answer.

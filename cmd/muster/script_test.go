@@ -68,7 +68,7 @@ func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(p.kill)
 	*server = p
 	ts.Setenv("LOG", p.url)
-	ts.Setenv("ADDRESS", strings.TrimPrefix(p.url, "http://"))
+	ts.Setenv("ADDRESS", p.url[strings.Index(p.url, "//")+2:])
 }
 
 // scriptEnds ends the server with SIGTERM, and shows all that it said. It is not

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -24,6 +25,8 @@ type serveFlags struct {
 	dir, origin, listen string
 	init, cosigned      bool
 	epoch, heartbeat    time.Duration
+	tls                 tlsFiles
+	terminated          bool // TLS, by a proxy in front
 }
 
 func serveCommand(g *globals) *cobra.Command {
@@ -31,7 +34,13 @@ func serveCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve --dir DIR",
 		Short: "Run the log",
-		Args:  takes(0),
+		Long: `serve runs the log in DIR. On loopback it works without credentials and TLS,
+and everybody who reaches it may do everything. On any other address it refuses
+to start without both: make credentials with "muster token add", and name the
+certificate with --tls-cert and --tls-key, or say --tls-terminated if a proxy in
+front speaks TLS and nobody else can reach the address. The files may be
+replaced while it runs.`,
+		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// In the environment it is for clients: what they trust is not what
 			// this log waits for.
@@ -42,38 +51,60 @@ func serveCommand(g *globals) *cobra.Command {
 	c.Flags().StringVar(&f.dir, "dir", "", "`DIR` of the log")
 	c.Flags().BoolVar(&f.init, "init", false, "make the log first if there is none")
 	c.Flags().StringVar(&f.origin, "origin", "", "with --init: the log's name for ever")
-	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8650", "loopback `ADDRESS` to serve on")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8650", "`ADDRESS` to serve on")
+	c.Flags().StringVar(&f.tls.cert, "tls-cert", "", "`FILE` of the TLS certificate and its chain, PEM")
+	c.Flags().StringVar(&f.tls.key, "tls-key", "", "`FILE` of its private key, PEM")
+	c.Flags().StringVar(&f.tls.clientCA, "tls-client-ca", "", "`FILE` of the authorities whose certificate a client must show, PEM, beside its token")
+	c.Flags().BoolVar(&f.terminated, "tls-terminated", false, "a proxy in front of the log speaks TLS")
+	c.MarkFlagsMutuallyExclusive("tls-terminated", "tls-cert")
 	c.Flags().DurationVar(&f.epoch, "epoch", log.DefaultEpoch, "longest that an event waits")
 	c.Flags().DurationVar(&f.heartbeat, "heartbeat", log.DefaultHeartbeat, "how often an empty epoch is published at least")
 	return c
 }
 
-// checkLoopback keeps the log to this machine while nobody has to say who he is.
-func checkLoopback(address string) error {
-	host, _, err := net.SplitHostPort(address)
+// check is what can be said before anything is opened.
+func (f *serveFlags) check() error {
+	switch {
+	case f.dir == "":
+		return usage("serve needs --dir DIR, the log's folder")
+	case f.epoch <= 0 || f.heartbeat <= 0:
+		return usage("--epoch and --heartbeat must be longer than nothing")
+	}
+	if err := f.tls.check(); err != nil {
+		return err
+	}
+	local, err := isLoopback(f.listen)
 	if err != nil {
-		return usage("--listen %s: want HOST:PORT, such as 127.0.0.1:8650", address)
+		return usage("--listen %s: %w", f.listen, err)
 	}
-	if host == "localhost" {
-		return nil
-	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return usage("--listen %s: only loopback addresses are served, since whoever reaches the log may do everything: use 127.0.0.1:PORT, and a proxy that authenticates in front of it", address)
+	if !local && f.tls.cert == "" && !f.terminated {
+		return usage("--listen %s: others reach this address, and could read every token on the way: add --tls-cert FILE and --tls-key FILE, or --tls-terminated if a proxy in front of it speaks TLS, or use 127.0.0.1:PORT", f.listen)
 	}
 	return nil
 }
 
-func (g *globals) serve(ctx context.Context, f *serveFlags) error {
-	if f.dir == "" {
-		return usage("serve needs --dir DIR, the log's folder")
+// guard reads who may do what. Where others than this machine's reach the log,
+// and behind a proxy that lets them, somebody has to be named.
+func (f *serveFlags) guard() (*credential.Set, error) {
+	credentials, err := credential.Open(logDir(f.dir).credentials())
+	if err != nil || credentials.Required() {
+		return credentials, err
 	}
-	if err := checkLoopback(f.listen); err != nil {
+	if local, err := isLoopback(f.listen); err != nil || !local || f.terminated {
+		return nil, errors.Join(err, fmt.Errorf("%s has no credentials, and whoever reached the log could do everything: make one first with `muster token add --dir %s --scope write`", f.dir, f.dir))
+	}
+	return credentials, nil
+}
+
+func (g *globals) serve(ctx context.Context, f *serveFlags) error {
+	if err := f.check(); err != nil {
 		return err
 	}
-	if f.epoch <= 0 || f.heartbeat <= 0 {
-		return usage("--epoch and --heartbeat must be longer than nothing")
-	}
 	if err := g.prepare(f); err != nil {
+		return err
+	}
+	credentials, err := f.guard()
+	if err != nil {
 		return err
 	}
 	cfg, s, err := logDir(f.dir).open()
@@ -95,17 +126,13 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 		return fmt.Errorf("opening the log in %s: %w", f.dir, err)
 	}
 	limitMemory(l.Events())
-	credentials, err := credential.Open(logDir(f.dir).credentials())
-	if err != nil {
-		return err
-	}
 	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials})
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", f.listen)
+	listener, scheme, err := f.open()
 	if err != nil {
-		return fmt.Errorf("%w: is another log serving there? choose another --listen", err)
+		return err
 	}
 	if !credentials.Required() {
 		g.say("everyone who reaches this address may do everything: submit, remove devices, erase (`muster token add` ends that)")
@@ -113,7 +140,7 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	if l.Published() == nil {
 		g.say("waiting for cosigners: nothing is published before the quorum of %s is met; tiles and entries are served", g.policy)
 	}
-	g.say("serving %s on http://%s", cfg.Origin, listener.Addr())
+	g.say("serving %s on %s://%s", cfg.Origin, scheme, listener.Addr())
 	err = g.runLog(ctx, l, server.Server(handler), listener)
 	var m *evidence.Misbehaviour
 	if errors.As(err, &m) {
@@ -124,6 +151,25 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 		g.say("evidence that this log's key signed two histories: %s", path)
 	}
 	return err
+}
+
+// open is the listener, and how a client's URL begins.
+func (f *serveFlags) open() (net.Listener, string, error) {
+	var secure *tls.Config
+	if f.tls.cert != "" {
+		var err error
+		if secure, err = f.tls.server(); err != nil {
+			return nil, "", err
+		}
+	}
+	listener, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: is another log serving there? choose another --listen", err)
+	}
+	if secure == nil {
+		return listener, "http", nil
+	}
+	return tls.NewListener(listener, secure), "https", nil
 }
 
 // limitMemory lets garbage wait while there is room: to collect it whenever
