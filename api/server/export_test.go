@@ -2,6 +2,7 @@ package server
 
 import (
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -11,6 +12,8 @@ const (
 	MaxSubmitStreams = maxSubmitStreams
 	MaxStreamBytes   = maxStreamBytes
 	EventOverhead    = eventOverhead
+	MaxStreams       = maxStreams
+	MaxRequests      = maxRequests
 )
 
 // Impatient makes handlers with other times for streams.
@@ -22,3 +25,6 @@ func Impatient(chunk, wait, answer, stream time.Duration) func(Config) (http.Han
 
 // Routes is what the public may reach: the first segments of its paths.
 func Routes(h http.Handler) []string { return slices.Collect(maps.Keys(h.(*handler).routes)) }
+
+// LimitListener is Listener with another limit.
+func LimitListener(l net.Listener, limit int) net.Listener { return limitListener(l, limit) }

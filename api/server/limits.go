@@ -17,6 +17,20 @@ const (
 	// maxHeaderBytes is many times what clients and proxies send.
 	maxHeaderBytes = 16 << 10
 
+	// maxConnections bounds connections: at some 30 KB each with TLS, 120 MB. A
+	// service in front needs a few, monitors and auditors one each.
+	maxConnections = 4096
+
+	// maxRequests bounds what is answered at once on all connections together,
+	// which with HTTP/2 could be 100 times as many: 64 senders with 30 calls
+	// that wait for their epoch, and as many readers. At some 20 KB each beside
+	// what other limits count, 80 MB.
+	maxRequests = 4096
+
+	// retryAfter is when a client that was sent away should come again, in
+	// seconds: an epoch's usual length, the least that HTTP can say.
+	retryAfter = 1
+
 	// headerTimeout is the longest that a request's header may take: who
 	// connects and says nothing holds a connection no longer.
 	headerTimeout = 10 * time.Second

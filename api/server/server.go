@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/musterlog/muster/api/credential"
@@ -30,6 +32,7 @@ type handler struct {
 	backend Backend
 	logger  *slog.Logger
 	access  access
+	busy    atomic.Int64 // requests that are being answered
 
 	account http.Handler
 	routes  map[string]route // by a path's first segment
@@ -72,6 +75,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// that a CDN remembers for a day is an outage of a day.
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+
+	defer h.busy.Add(-1)
+	if h.busy.Add(1) > maxRequests {
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		fail(w, http.StatusServiceUnavailable, "too many requests at once: come again in a second")
+		return
+	}
 
 	// The path as it was sent: %30 is not another spelling of 0.
 	path := r.URL.EscapedPath()

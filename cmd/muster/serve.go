@@ -166,6 +166,7 @@ func (f *serveFlags) open() (net.Listener, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: is another log serving there? choose another --listen", err)
 	}
+	listener = server.Listener(listener)
 	if secure == nil {
 		return listener, "http", nil
 	}

@@ -1,0 +1,253 @@
+package server_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/musterlog/muster/api/server"
+)
+
+func address(url string) string { return strings.TrimPrefix(url, "http://") }
+
+func dialRaw(t *testing.T, url string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address(url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Who sends a header that is too long, in one line or in many, is refused.
+func TestHeaderFlood(t *testing.T) {
+	url := serve(t, newFake(2))
+	for what, header := range map[string]string{
+		"100,000 lines":     strings.Repeat("a: b\r\n", 100_000),
+		"a line of 1 MiB":   "a: " + strings.Repeat("b", 1<<20) + "\r\n",
+		"100,000 cookies":   strings.Repeat("Cookie: a=b\r\n", 100_000),
+		"a token of 64 KiB": "Authorization: Bearer " + strings.Repeat("b", 64<<10) + "\r\n",
+	} {
+		c := dialRaw(t, url)
+		go fmt.Fprintf(c, "GET /checkpoint HTTP/1.1\r\nHost: log\r\n%s\r\n", header)
+		expect431(t, what, c)
+	}
+	c := dialRaw(t, url)
+	go fmt.Fprintf(c, "GET /%s HTTP/1.1\r\nHost: log\r\n\r\n", strings.Repeat("a", 1<<20))
+	expect431(t, "a URL of 1 MiB", c)
+}
+
+func expect431(t *testing.T, what string, c net.Conn) {
+	t.Helper()
+	r, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return // the connection was cut
+	}
+	if r.Body.Close(); r.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("%s: status %d", what, r.StatusCode)
+	}
+}
+
+// Connections that send their header byte by byte, or nothing, end after the
+// header's time, and keep nobody else from being answered.
+func TestSlowHeaders(t *testing.T) {
+	if s := server.Server(nil); s.ReadHeaderTimeout <= 0 || s.ReadHeaderTimeout > 10*time.Second || s.ReadTimeout <= 0 || s.IdleTimeout <= 0 || s.WriteTimeout <= 0 {
+		t.Errorf("time-outs %v %v %v %v: want all, and 10 s at most for a header", s.ReadHeaderTimeout, s.ReadTimeout, s.IdleTimeout, s.WriteTimeout)
+	}
+	h, err := server.New(server.Config{Backend: newFake(2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(nil)
+	s.Config = server.Server(h)
+	s.Config.ReadHeaderTimeout = 300 * time.Millisecond
+	s.Start()
+	defer s.Close()
+	var ended sync.WaitGroup
+	for i := range 500 {
+		c := dialRaw(t, s.URL)
+		if i%2 == 0 {
+			fmt.Fprint(c, "GET /checkpoint HTTP/1.1\r\nHo")
+		}
+		ended.Go(func() { io.Copy(io.Discard, c) })
+	}
+	if _, err := dial(t, s.URL).Checkpoint(t.Context()); err != nil {
+		t.Errorf("meanwhile: %v", err)
+	}
+	ended.Wait()
+}
+
+// A body that unpacks to a gigabyte is not unpacked, in any protocol.
+func TestGzipBomb(t *testing.T) {
+	url := serve(t, newFake(2))
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	io.CopyN(z, new(endless), 64<<20)
+	z.Close()
+	enveloped := append(binary.BigEndian.AppendUint32([]byte{1}, uint32(bomb.Len())), bomb.Bytes()...)
+	for _, c := range []struct {
+		protocol, header string
+		body             []byte
+	}{
+		{"application/json", "Content-Encoding", bomb.Bytes()},
+		{"application/proto", "Content-Encoding", bomb.Bytes()},
+		{"application/grpc", "Grpc-Encoding", enveloped},
+		{"application/grpc-web", "Grpc-Encoding", enveloped},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+service+"Lookup", bytes.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", c.protocol)
+		r.Header.Set(c.header, "gzip")
+		response, err := h2(t).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		// 12 is unimplemented: a log that unpacked it would say what is too long.
+		if !strings.Contains(string(said), "unimplemented") && response.Header.Get("Grpc-Status")+response.Trailer.Get("Grpc-Status") != "12" && !strings.Contains(string(said), "grpc-status: 12") {
+			t.Errorf("%s: %s %q %v", c.protocol, response.Status, said, response.Header)
+		}
+	}
+}
+
+// frame is one of HTTP/2 (RFC 9113, section 4.1).
+func frame(kind, flags byte, stream uint32, payload string) []byte {
+	b := []byte{byte(len(payload) >> 16), byte(len(payload) >> 8), byte(len(payload)), kind, flags}
+	return append(binary.BigEndian.AppendUint32(b, stream), payload...)
+}
+
+// A client that opens streams and resets them at once (CVE-2023-44487) has no
+// more requests under way than one that does not, and is cut off.
+func TestRapidReset(t *testing.T) {
+	f := newFake(300)
+	var running, most atomic.Int64
+	release := make(chan struct{})
+	f.spoil = func(b []byte) []byte {
+		now := running.Add(1)
+		defer running.Add(-1)
+		for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
+		}
+		<-release
+		return b
+	}
+	url := serve(t, f)
+	c := dialRaw(t, url)
+	cut := make(chan struct{})
+	go func() { io.Copy(io.Discard, c); close(cut) }()
+	// HPACK: GET, http, and the literals of path and authority (RFC 7541).
+	get := "\x82\x86\x04\x0b/tile/0/000\x01\x03log"
+	b := append([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(4, 0, 0, "")...)
+	for i := range uint32(20_000) {
+		b = append(b, frame(1, 5, 2*i+1, get)...)
+		b = append(b, frame(3, 0, 2*i+1, "\x00\x00\x00\x08")...)
+	}
+	c.Write(b) // fails once it is cut off
+	<-cut
+	if n := most.Load(); n == 0 || n > server.MaxStreams {
+		t.Errorf("%d requests ran at once, want 1 to %d", n, server.MaxStreams)
+	}
+	if _, err := dial(t, url).Checkpoint(t.Context()); err != nil {
+		t.Errorf("another client: %v", err)
+	}
+	close(release)
+}
+
+// One connection more than there may be waits until another one ends.
+func TestConnectionsAreBounded(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := server.New(server.Config{Backend: newFake(2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server.Server(h)
+	var open, most atomic.Int64
+	s.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			most.Store(max(most.Load(), open.Add(1)))
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(server.LimitListener(inner, 3)) }()
+	url := "http://" + inner.Addr().String()
+	var idle []net.Conn
+	for range 3 {
+		idle = append(idle, dialRaw(t, url))
+	}
+	answered := make(chan error, 1)
+	go func() { _, err := dial(t, url).Checkpoint(t.Context()); answered <- err }()
+	for open.Load() < 3 {
+		time.Sleep(time.Millisecond) // until it has accepted them
+	}
+	select {
+	case err := <-answered:
+		t.Fatalf("a fourth connection was served: %v", err)
+	default:
+	}
+	idle[1].Close()
+	if err := <-answered; err != nil {
+		t.Errorf("after one had ended: %v", err)
+	}
+	if n := most.Load(); n > 3 {
+		t.Errorf("%d connections at once", n)
+	}
+	s.Close() // also while Accept waits for a place
+	if err := <-done; err != http.ErrServerClosed {
+		t.Errorf("the server ended: %v", err)
+	}
+}
+
+// A request more than there may be is sent away at once, and told when to come.
+func TestRequestsAreBounded(t *testing.T) {
+	f := newFake(300)
+	release, began := make(chan struct{}), make(chan struct{}, server.MaxRequests)
+	f.spoil = func(b []byte) []byte { began <- struct{}{}; <-release; return b }
+	h, err := server.New(server.Config{Backend: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func() *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/tile/0/000", nil))
+		return w
+	}
+	var running sync.WaitGroup
+	for range server.MaxRequests {
+		running.Go(func() {
+			if w := get(); w.Code != http.StatusOK {
+				t.Errorf("one that there may be: %d", w.Code)
+			}
+		})
+	}
+	for range server.MaxRequests {
+		<-began
+	}
+	if w := get(); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("one more: %d %v", w.Code, w.Header())
+	}
+	close(release)
+	running.Wait()
+	if w := get(); w.Code != http.StatusOK {
+		t.Errorf("afterwards: %d", w.Code)
+	}
+}
