@@ -51,7 +51,8 @@ type Config struct {
 	Cosigners     map[string]Cosigner
 	CosignTimeout time.Duration // longest that a cosigner is waited for; 0: DefaultCosignTimeout
 
-	Logger *slog.Logger // who does not cosign; nil: slog.Default()
+	Logger  *slog.Logger // who does not cosign; nil: slog.Default()
+	Metrics Metrics      // nil: nobody counts
 }
 
 func (c *Config) check() error {
@@ -82,6 +83,9 @@ func (c *Config) check() error {
 	c.CosignTimeout = or(c.CosignTimeout, DefaultCosignTimeout)
 	c.Prefix = or(c.Prefix, DefaultPrefix())
 	c.Logger = or(c.Logger, slog.Default())
+	if c.Metrics == nil {
+		c.Metrics = noMetrics{}
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

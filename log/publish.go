@@ -120,6 +120,7 @@ func (l *Log) show(s *snapshot, note []byte) {
 	shown := *s
 	shown.note = note
 	l.published.Store(&shown)
+	l.cfg.Metrics.Published(s.tree.size, s.epoch.Epoch, time.UnixMilli(int64(s.epoch.TimeMs)))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	close(l.news)

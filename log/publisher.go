@@ -167,6 +167,7 @@ func (p *publisher) met() ([]byte, bool) {
 
 // report says when a cosigner fails and when it is back: once, not each round.
 func (p *publisher) report(a cosigned) {
+	p.cfg.Metrics.Cosigned(a.by.String(), a.err)
 	failing := a.err != nil
 	if failing == a.by.failing {
 		return

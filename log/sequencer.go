@@ -82,15 +82,18 @@ func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 	if len(batch) == 0 && !idle {
 		return false, nil
 	}
+	began := l.now()
 	l.reserve() // so that no row of this batch is on its way to the store beside Commit, which deletes it
 	if err := l.seal(nil, batch, timeMs); err != nil {
 		if errors.Is(err, errBatch) {
 			l.failBatch(batch, err)
+			l.cfg.Metrics.Failed(len(batch))
 			return true, nil
 		}
 		l.failAll(batch, err)
 		return false, err
 	}
+	l.cfg.Metrics.Sealed(len(batch), l.now().Sub(began))
 	if err := l.offer(); err != nil {
 		l.failAll(batch, err)
 		return false, err

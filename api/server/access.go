@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -33,11 +34,12 @@ var needs = map[string]credential.Scope{
 type access struct {
 	credentials *credential.Set // nil: everybody is an operator
 	logger      *slog.Logger
+	metrics     Metrics
 	errors      *connect.ErrorWriter
 }
 
 func newAccess(cfg Config) access {
-	return access{cfg.Credentials, cfg.Logger, connect.NewErrorWriter()}
+	return access{cfg.Credentials, cfg.Logger, cfg.Metrics, connect.NewErrorWriter()}
 }
 
 // caller is who sent a request.
@@ -64,6 +66,7 @@ func (a *access) allow(w http.ResponseWriter, r *http.Request, procedure string)
 	}
 	c, err := a.identify(r, need)
 	if err != nil {
+		a.metrics.Answered(path.Base(procedure), connect.CodeOf(err).String(), 0)
 		a.refuse(w, r, err)
 		return r, false
 	}

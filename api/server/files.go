@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
+
+	"connectrpc.com/connect"
 
 	"github.com/musterlog/muster/api/tile"
 )
 
 // file is one public file and what HTTP says of it.
 type file struct {
+	kind        string // checkpoint, tile or entries
 	read        func(context.Context) ([]byte, error)
 	contentType string
 	cache       string
@@ -31,7 +35,9 @@ func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, path string)
 		fail(w, http.StatusMethodNotAllowed, "want GET or HEAD")
 		return
 	}
+	began := time.Now()
 	data, err := f.read(r.Context())
+	h.metrics.Answered(f.kind, fileOutcome(r.Context(), err), time.Since(began))
 	switch {
 	case errors.Is(err, ErrNotFound):
 		fail(w, http.StatusNotFound, "not found")
@@ -49,9 +55,23 @@ func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, path string)
 	}
 }
 
+// fileOutcome says it in the codes of the account API.
+func fileOutcome(ctx context.Context, err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, ErrNotFound):
+		return connect.CodeNotFound.String()
+	case ctx.Err() != nil:
+		return connect.CodeCanceled.String()
+	}
+	return connect.CodeInternal.String()
+}
+
 func (h *handler) file(path string) (file, bool) {
 	if path == "/checkpoint" {
 		return file{
+			kind:        "checkpoint",
 			read:        h.readCheckpoint,
 			contentType: "text/plain; charset=utf-8",
 			cache:       fmt.Sprintf("public, max-age=%d", checkpointAge),
@@ -61,7 +81,12 @@ func (h *handler) file(path string) (file, bool) {
 	if err != nil || p.Level > maxLevel {
 		return file{}, false
 	}
+	kind := "tile"
+	if p.Entries {
+		kind = "entries"
+	}
 	return file{
+		kind:        kind,
 		read:        func(ctx context.Context) ([]byte, error) { return h.readTile(ctx, p) },
 		contentType: "application/octet-stream",
 		cache:       fmt.Sprintf("public, max-age=%d, immutable", tileAge),

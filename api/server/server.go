@@ -22,6 +22,8 @@ type Config struct {
 	Backend Backend      // required
 	Logger  *slog.Logger // faults and panics; nil: slog.Default()
 
+	Metrics Metrics // nil: nobody counts
+
 	// Credentials says who may do what; nil: everybody may do everything.
 	Credentials *credential.Set
 }
@@ -31,6 +33,7 @@ type Config struct {
 type handler struct {
 	backend Backend
 	logger  *slog.Logger
+	metrics Metrics
 	access  access
 	busy    atomic.Int64 // requests that are being answered
 
@@ -50,10 +53,13 @@ func newHandler(cfg Config, times streamTimes) (http.Handler, error) {
 	if cfg.Backend == nil {
 		return nil, errors.New("a server needs a backend")
 	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = noMetrics{}
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	h := &handler{backend: cfg.Backend, logger: cfg.Logger, access: newAccess(cfg)}
+	h := &handler{backend: cfg.Backend, logger: cfg.Logger, metrics: cfg.Metrics, access: newAccess(cfg)}
 	prefix, account := newService(cfg, times)
 	h.account = account
 	// All that the public may reach, each with its rows in the authorisation

@@ -38,6 +38,7 @@ func newService(cfg Config, times streamTimes) (string, http.Handler) {
 		// lookup, and a request that unpacks to a gigabyte is not even begun.
 		connect.WithCompression("gzip", nil, nil),
 		connect.WithRecover(s.recovered),
+		connect.WithInterceptors(observer{cfg.Metrics}),
 	)
 }
 

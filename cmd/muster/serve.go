@@ -22,11 +22,12 @@ import (
 )
 
 type serveFlags struct {
-	dir, origin, listen string
-	init, cosigned      bool
-	epoch, heartbeat    time.Duration
-	tls                 tlsFiles
-	terminated          bool // TLS, by a proxy in front
+	dir, origin      string
+	listen, admin    string
+	init, cosigned   bool
+	epoch, heartbeat time.Duration
+	tls              tlsFiles
+	terminated       bool // TLS, by a proxy in front
 }
 
 func serveCommand(g *globals) *cobra.Command {
@@ -57,6 +58,7 @@ replaced while it runs.`,
 	c.Flags().StringVar(&f.tls.clientCA, "tls-client-ca", "", "`FILE` of the authorities whose certificate a client must show, PEM, beside its token")
 	c.Flags().BoolVar(&f.terminated, "tls-terminated", false, "a proxy in front of the log speaks TLS")
 	c.MarkFlagsMutuallyExclusive("tls-terminated", "tls-cert")
+	c.Flags().StringVar(&f.admin, "admin", "", "`ADDRESS` of /healthz, /readyz, /metrics and, on loopback, /debug/pprof; :PORT is on loopback")
 	c.Flags().DurationVar(&f.epoch, "epoch", log.DefaultEpoch, "longest that an event waits")
 	c.Flags().DurationVar(&f.heartbeat, "heartbeat", log.DefaultHeartbeat, "how often an empty epoch is published at least")
 	return c
@@ -121,18 +123,28 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 			return err
 		}
 	}
+	counts := newMetrics()
+	cfg.Metrics = counts
 	l, err := log.Open(cfg)
 	if err != nil {
 		return fmt.Errorf("opening the log in %s: %w", f.dir, err)
 	}
+	counts.watch(l)
 	limitMemory(l.Events())
-	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials})
+	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials, Metrics: counts})
 	if err != nil {
 		return err
 	}
 	listener, scheme, err := f.open()
 	if err != nil {
 		return err
+	}
+	if f.admin != "" {
+		ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		if err := g.admin(ctx, f.admin, counts, readiness(l)); err != nil {
+			return errors.Join(err, listener.Close())
+		}
 	}
 	if !credentials.Required() {
 		g.say("everyone who reaches this address may do everything: submit, remove devices, erase (`muster token add` ends that)")
@@ -151,6 +163,16 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 		g.say("evidence that this log's key signed two histories: %s", path)
 	}
 	return err
+}
+
+// readiness says whether lookups can be answered.
+func readiness(l *log.Log) func() error {
+	return func() error {
+		if l.Published() == nil {
+			return errors.New("nothing is published: the policy's quorum of cosigners is not met yet")
+		}
+		return nil
+	}
 }
 
 // open is the listener, and how a client's URL begins.
