@@ -146,6 +146,8 @@ func (a *access) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch connect.CodeOf(err) {
 	case connect.CodePermissionDenied:
 		status = http.StatusForbidden
+	case connect.CodeResourceExhausted:
+		status = http.StatusTooManyRequests
 	case connect.CodeUnavailable:
 		status = http.StatusServiceUnavailable
 	}

@@ -248,3 +248,84 @@ func TestBrokenCredentials(t *testing.T) {
 		t.Errorf("what asks for no token: %v", err)
 	}
 }
+
+// One credential cannot take the streams of all others.
+func TestStreamsOfOneCredential(t *testing.T) {
+	f := newFake(2)
+	f.submit = accepted
+	g := guard(t, f, server.New)
+	begin := func(s credential.Scope) (*client.Stream, error) {
+		stream, err := g.client(t, s).Stream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(stream.Close)
+		stream.Send([][]byte{{1}})
+		_, err = stream.Receive()
+		return stream, err
+	}
+	var last *client.Stream
+	for range server.MaxStreamsEach {
+		var err error
+		if last, err = begin(credential.Write); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := begin(credential.Write); connect.CodeOf(err) != connect.CodeUnavailable || !strings.Contains(err.Error(), "with this token") {
+		t.Errorf("a stream more: %v", err)
+	}
+	if _, err := begin(credential.Operator); err != nil {
+		t.Errorf("another credential's: %v", err)
+	}
+	last.CloseSend()
+	if _, err := last.Receive(); err != io.EOF {
+		t.Fatal(err)
+	}
+	if _, err := begin(credential.Write); err != nil {
+		t.Errorf("after one had ended: %v", err)
+	}
+}
+
+// A stream that sends more than its share waits, and loses nothing.
+func TestStreamWaitsForItsTurn(t *testing.T) {
+	f := newFake(2)
+	admitted := make(chan int, 100)
+	publish := make(chan struct{})
+	f.admit = func(events [][]byte) server.Batch {
+		admitted <- len(events)
+		return &batch{events: events, outcomes: func(context.Context) []answer.Outcome {
+			<-publish
+			return make([]answer.Outcome, len(events))
+		}}
+	}
+	g := guard(t, f, server.Small(20))
+	s, err := g.client(t, credential.Write).Stream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 5 {
+		sendAll(t, s, make([][]byte, 5))
+	}
+	for range 2 { // half of 20 in chunks of 5
+		<-admitted
+	}
+	// Another credential's call is let in beside it, and so the stream's third
+	// chunk had its chance.
+	f.with(func() { f.submit = accepted })
+	if _, err := g.client(t, credential.Operator).Submit(t.Context(), [][]byte{{1}}, answer.Want{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(admitted); n > 0 {
+		t.Errorf("%d chunks more than its share came in", n)
+	}
+	close(publish)
+	s.CloseSend()
+	for answered := uint64(0); answered < 25; {
+		a, err := s.Receive()
+		if err != nil {
+			t.Fatalf("after %d: %v", answered, err)
+		}
+		answered = a.Events
+	}
+}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"maps"
 	"net"
 	"net/http"
@@ -14,12 +15,50 @@ const (
 	EventOverhead    = eventOverhead
 	MaxStreams       = maxStreams
 	MaxRequests      = maxRequests
+	MaxStreamsEach   = maxStreamsEach
 )
 
 // Impatient makes handlers with other times for streams.
 func Impatient(chunk, wait, answer, stream time.Duration) func(Config) (http.Handler, error) {
 	return func(cfg Config) (http.Handler, error) {
-		return newHandler(cfg, streamTimes{chunk: chunk, wait: wait, answer: answer, stream: stream})
+		return newHandler(cfg, streamTimes{chunk: chunk, wait: wait, answer: answer, stream: stream}, defaultShares)
+	}
+}
+
+// Turns is turns with these numbers.
+type Turns struct{ *turns }
+
+func NewTurns(inside, each, waiting, quantum int) Turns {
+	return Turns{newTurns(share{inside: inside, each: each, waiting: waiting, quantum: quantum})}
+}
+
+func (t Turns) Enter(ctx context.Context, id string, cost int, patient bool) (func(), error) {
+	return t.enter(ctx, id, cost, patient)
+}
+
+// Idle says whether nothing of anybody is kept.
+func (t Turns) Idle() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.free == t.inside && t.unused == t.waiting && len(t.queues) == 0 && len(t.ring) == 0
+}
+
+var ErrTooMuch = errTooMuch
+
+// Room is room.
+type Room struct{ *room }
+
+func NewRoom(bytes int64) Room                           { return Room{newRoom(bytes)} }
+func (r Room) Take(id string, bytes int64) (give func()) { return r.take(id, bytes) }
+
+// Small makes a handler that takes so many events at once, half of them of one
+// caller, and lets as many wait.
+func Small(events int) func(Config) (http.Handler, error) {
+	return func(cfg Config) (http.Handler, error) {
+		s := defaultShares
+		s.events.inside, s.events.each, s.events.waiting = events, events/2, events
+		s.events.quantum = max(events/100, 1)
+		return newHandler(cfg, defaultTimes, s)
 	}
 }
 

@@ -1,6 +1,10 @@
 package server
 
-import "time"
+import (
+	"time"
+
+	musterv1 "github.com/musterlog/muster/api/v1"
+)
 
 // All limits of the server, each with its reason. Those that clients share are
 // in package musterv1: events of one call, bytes of a request and a response.
@@ -48,6 +52,17 @@ const (
 	// response: arriving, waiting, and a minute to send 32 MiB.
 	writeTimeout = readTimeout + maxWait + time.Minute
 
+	// maxCallBytes is memory for the bodies of Submit and Lookup, each counted as
+	// long as it says it is, or 2 MiB where it does not say (gRPC), and
+	// callOverhead. One sender that sends all it can
+	// has half of it, 45 full calls; 64 such have one each.
+	maxCallBytes = 192 << 20
+	callOverhead = 16 << 10 // goroutine, buffers, header
+
+	// maxStreamsEach is for one credential: a sender needs one, and another while
+	// it takes over from an older process.
+	maxStreamsEach = 2
+
 	// maxSubmitStreams bounds what streams hold, at maxStreamBytes each: 400 MB.
 	// Each sender needs one; who finds none free has Submit.
 	maxSubmitStreams = 16
@@ -85,6 +100,25 @@ const (
 	// year, the most that HTTP caches heed.
 	tileAge = 365 * 24 * 3600
 )
+
+// shares divide what the log takes among its callers, with defaultShares
+// outside tests.
+type shares struct {
+	events  share // of Submit and SubmitStream
+	lookups share
+}
+
+var defaultShares = shares{
+	// Four epochs under way keep a log busy at any speed; one stream fills two
+	// of them (maxStreamBytes), and if its client reads no answers for a while
+	// the others still have the rest. As many wait: a second or two.
+	events: share{inside: 40_000, each: 24_000, waiting: 40_000, quantum: musterv1.MaxEvents},
+
+	// A lookup is work for one core, of up to some ten milliseconds for 200
+	// accounts, and 16 MiB for its answer at most. Those that wait are counted
+	// by maxRequests too.
+	lookups: share{inside: 64, each: 48, waiting: 2048, quantum: 1},
+}
 
 // streamTimes bound a SubmitStream in time, with defaultTimes outside tests.
 type streamTimes struct {

@@ -6,11 +6,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	pathpkg "path"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"connectrpc.com/connect"
 
 	"github.com/musterlog/muster/api/credential"
 	musterv1 "github.com/musterlog/muster/api/v1"
@@ -36,6 +39,7 @@ type handler struct {
 	metrics Metrics
 	access  access
 	busy    atomic.Int64 // requests that are being answered
+	room    *room        // for the bodies of calls
 
 	account http.Handler
 	routes  map[string]route // by a path's first segment
@@ -46,10 +50,10 @@ type route func(w http.ResponseWriter, r *http.Request, path string)
 
 // New makes the handler of everything that a log serves to the public.
 func New(cfg Config) (http.Handler, error) {
-	return newHandler(cfg, defaultTimes)
+	return newHandler(cfg, defaultTimes, defaultShares)
 }
 
-func newHandler(cfg Config, times streamTimes) (http.Handler, error) {
+func newHandler(cfg Config, times streamTimes, shares shares) (http.Handler, error) {
 	if cfg.Backend == nil {
 		return nil, errors.New("a server needs a backend")
 	}
@@ -59,8 +63,8 @@ func newHandler(cfg Config, times streamTimes) (http.Handler, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	h := &handler{backend: cfg.Backend, logger: cfg.Logger, metrics: cfg.Metrics, access: newAccess(cfg)}
-	prefix, account := newService(cfg, times)
+	h := &handler{backend: cfg.Backend, logger: cfg.Logger, metrics: cfg.Metrics, access: newAccess(cfg), room: newRoom(maxCallBytes)}
+	prefix, account := newService(cfg, times, shares)
 	h.account = account
 	// All that the public may reach, each with its rows in the authorisation
 	// matrix (matrix_test.go).
@@ -109,9 +113,25 @@ func (h *handler) serveAccount(w http.ResponseWriter, r *http.Request, path stri
 	if path == musterv1connect.MusterServiceSubmitStreamProcedure {
 		r = paced(w, r)
 	} else {
+		give := h.room.take(callerOf(r.Context()).id, bodyBytes(r)+callOverhead)
+		if give == nil {
+			h.metrics.Answered(pathpkg.Base(path), connect.CodeResourceExhausted.String(), 0)
+			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+			h.access.refuse(w, r, connect.NewError(connect.CodeResourceExhausted, errTooMuch))
+			return
+		}
+		defer give()
 		r.Body = http.MaxBytesReader(w, r.Body, musterv1.MaxRequest+maxBodySlack)
 	}
 	h.account.ServeHTTP(w, r)
+}
+
+// bodyBytes is how long a body may be: what it says, or the most.
+func bodyBytes(r *http.Request) int64 {
+	if r.ContentLength >= 0 && r.ContentLength < musterv1.MaxRequest {
+		return r.ContentLength
+	}
+	return musterv1.MaxRequest
 }
 
 func (h *handler) recover(w http.ResponseWriter, r *http.Request) {

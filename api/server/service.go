@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync/atomic"
 
 	"connectrpc.com/connect"
 
@@ -22,15 +21,17 @@ type service struct {
 	backend Backend
 	logger  *slog.Logger
 	times   streamTimes
-	streams atomic.Int64 // SubmitStreams that are open
+	streams *openStreams
+	events  *turns
+	lookups *turns
 }
 
 // errInternal is all that a caller learns of a fault; the cause may name paths
 // or accounts.
 var errInternal = errors.New("the log has a fault; its operator finds the cause in the server's log")
 
-func newService(cfg Config, times streamTimes) (string, http.Handler) {
-	s := &service{backend: cfg.Backend, logger: cfg.Logger, times: times}
+func newService(cfg Config, times streamTimes, shares shares) (string, http.Handler) {
+	s := &service{backend: cfg.Backend, logger: cfg.Logger, times: times, streams: newOpenStreams(), events: newTurns(shares.events), lookups: newTurns(shares.lookups)}
 	return musterv1connect.NewMusterServiceHandler(s,
 		connect.WithReadMaxBytes(musterv1.MaxRequest),
 		connect.WithSendMaxBytes(musterv1.MaxResponse),
@@ -62,6 +63,11 @@ func (s *service) Submit(ctx context.Context, r *musterv1.SubmitRequest) (*muste
 	default:
 		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("wait %d: this log knows 0 (published) and 1 (durable)", r.GetWait()))
 	}
+	leave, err := turn(ctx, s.events, len(events))
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	allowed, withRefused := permitted(ctx, events)
 	outcomes := withRefused(s.submit(ctx, allowed, want))
 	if len(outcomes) != len(events) {
@@ -114,6 +120,11 @@ func refused(e *event.Error) *musterv1.Refused {
 func (s *service) Lookup(ctx context.Context, r *musterv1.LookupRequest) (*musterv1.LookupResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
+	leave, err := turn(ctx, s.lookups, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	bytes, err := s.backend.Lookup(ctx, r.GetRequest())
 	switch {
 	case err == nil:

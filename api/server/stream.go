@@ -40,16 +40,17 @@ type chunk struct {
 	batch  Batch
 	events int
 	bytes  int64
+	leave  func() // its turn is over; also when the stream ends
 }
 
 // SubmitStream ends with the first chunk that cannot be answered in full: what
 // it says, the client may rely on, and sends the rest again.
 func (s *service) SubmitStream(ctx context.Context, stream *connect.BidiStream[musterv1.SubmitStreamRequest, musterv1.SubmitStreamResponse]) error {
-	if s.streams.Add(1) > maxSubmitStreams {
-		s.streams.Add(-1)
-		return unavailable("%d streams are open, the most this log takes: come again, or use Submit", maxSubmitStreams)
+	id := callerOf(ctx).id
+	if err := s.streams.open(id); err != nil {
+		return err
 	}
-	defer s.streams.Add(-1)
+	defer s.streams.close(id)
 	ctx, cancel := context.WithCancel(ctx)
 	r := &submitting{
 		service: s, stream: stream, pace: paceOf(ctx), began: time.Now(),
@@ -98,6 +99,9 @@ func (r *submitting) receive(ctx context.Context) error {
 			c.bytes += int64(len(e)) + eventOverhead
 		}
 		r.used.Add(c.bytes)
+		if c.leave, err = r.events.enter(ctx, callerOf(ctx).id, c.events, true); err != nil {
+			return err
+		}
 		if c.batch, err = r.admit(ctx, m.GetEvents()); err != nil {
 			return err
 		}
@@ -164,6 +168,7 @@ func (r *submitting) answerChunk(ctx context.Context, c *chunk) error {
 	wait, cancel := context.WithTimeout(ctx, r.times.wait)
 	defer cancel()
 	outcomes := c.batch.Outcomes(wait)
+	c.leave()
 	r.used.Add(-c.bytes)
 	select {
 	case r.freed <- struct{}{}:
