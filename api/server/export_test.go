@@ -16,6 +16,8 @@ const (
 	MaxStreams       = maxStreams
 	MaxRequests      = maxRequests
 	MaxStreamsEach   = maxStreamsEach
+	MaxCallBytes     = maxCallBytes
+	CallOverhead     = callOverhead
 )
 
 // Impatient makes handlers with other times for streams.
@@ -24,6 +26,9 @@ func Impatient(chunk, wait, answer, stream time.Duration) func(Config) (http.Han
 		return newHandler(cfg, streamTimes{chunk: chunk, wait: wait, answer: answer, stream: stream}, defaultShares)
 	}
 }
+
+// LookupsEach is how many lookups of one caller run at once.
+var LookupsEach = defaultShares.lookups.each
 
 // Turns is turns with these numbers.
 type Turns struct{ *turns }
