@@ -189,7 +189,8 @@ func (i *importer) sendAll(ctx context.Context) error {
 func final(err error) bool {
 	var local *localError
 	switch connect.CodeOf(err) {
-	case connect.CodeInvalidArgument, connect.CodeUnimplemented, connect.CodeResourceExhausted:
+	case connect.CodeInvalidArgument, connect.CodeUnimplemented, connect.CodeResourceExhausted,
+		connect.CodeUnauthenticated, connect.CodePermissionDenied:
 		return true
 	}
 	return errors.As(err, &local)
