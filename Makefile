@@ -3,6 +3,7 @@
 # make bench  what it costs, beside the floor that its cryptography sets: every target with
 #             its figure, which docs/results/performance.json keeps
 # make campaigns  the long runs: a million forged evidence files, an audit of a million events
+# make torture  the long campaign, by seed, on one core: docs/results/reliability.md
 # make fuzz   every fuzz target for $(FUZZTIME)
 # make vectors  writes testdata/vectors anew
 
@@ -27,7 +28,7 @@ RACY = ./log ./log/store/... ./api/... ./verifier/statefile ./verifier/device ./
 # With the same staticcheck everywhere.
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all run build test check interop bench campaigns fuzz vectors generate clean
+.PHONY: all run build test check interop bench campaigns torture fuzz vectors generate clean
 
 all: build
 
@@ -65,6 +66,11 @@ campaigns:
 	MUSTER_TEST_FORGERIES=1000000 $(GO) test -timeout 60m -v -run Forgeries ./log/evidence
 	MUSTER_TEST_OVERLOAD=5m $(GO) test -timeout 10m -v -run Overload ./api/server
 	MUSTER_BENCH_EVENTS=1000000 $(GO) test -run '^$$' -bench Audit -benchtime 1x ./witness/auditor
+
+# Hours. An interrupted campaign goes on where it was; TORTURE="-only simulation"
+# runs a part of it, TORTURE="-scale 0.01" a hundredth.
+torture:
+	nice -n 15 $(GO) run ./testdata/torture $(TORTURE)
 
 # Each target by itself: the go command fuzzes one at a time. Its minimizing of
 # inputs is cut short: by default it may take a minute each, and all the time.

@@ -29,8 +29,10 @@ type machine struct {
 
 	commit, write error // fault of the next Commit, of the next write of the head
 	kept          bool  // and that write was kept all the same
+	forever       bool  // and every later one of this process fails, too
 	signed        map[uint64]name.TreeRoot
-	twice         error // two heads of one size were signed
+	twice         error  // two heads of one size were signed
+	watch         func() // called before each change of a disk
 }
 
 // cut is how a power cut ends the disks.
@@ -46,18 +48,30 @@ func newMachine() *machine {
 	return &machine{mem: vfs.NewCrashableMem(), on: true, signed: map[uint64]name.TreeRoot{}}
 }
 
-// plan has the power go at the n-th operation from now.
+// plan has the power go at the n-th operation from now, or at once.
 func (m *machine) plan(n int, c cut) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ops, m.cut = n, c
+	if n == 0 && m.on {
+		m.powerOff()
+	}
+}
+
+// repair ends a fault that lasts.
+func (m *machine) repair() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.forever {
+		m.write, m.forever = nil, false
+	}
 }
 
 // calm takes back every fault that was planned.
 func (m *machine) calm() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ops, m.commit, m.write = 0, nil, nil
+	m.ops, m.commit, m.write, m.forever = 0, nil, nil, false
 }
 
 func (m *machine) alive() bool {
@@ -70,6 +84,9 @@ func (m *machine) alive() bool {
 func (m *machine) operation() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.watch != nil {
+		m.watch()
+	}
 	if m.ops == 0 || !m.on {
 		return
 	}
@@ -103,7 +120,9 @@ func (m *machine) Store(note []byte) error {
 		m.sign(note)
 	}
 	fault, kept := m.write, m.kept
-	m.write = nil
+	if !m.forever {
+		m.write = nil
+	}
 	m.coming = note
 	m.mu.Unlock()
 	m.operation() // or while it is being written

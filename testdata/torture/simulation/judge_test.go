@@ -57,6 +57,9 @@ func (j *judge) afterStep() error {
 	if _, err := j.w.policy.Verify(note, time.Now(), 24*time.Hour); err != nil {
 		return fmt.Errorf("what is published lacks the quorum: %w", err)
 	}
+	if done := j.w.audited.Load(); note.Size > done {
+		return fmt.Errorf("size %d has a quorum, but the auditor replayed up to %d", note.Size, done)
+	}
 	if err := j.read(p, note.Size); err != nil {
 		return err
 	}

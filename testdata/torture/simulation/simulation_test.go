@@ -13,14 +13,9 @@ import (
 	"github.com/musterlog/muster/log/name"
 )
 
-// TestSimulation runs MUSTER_SEEDS, "from:to" without to, or a few.
+// TestSimulation runs worlds, each for sixty steps.
 func TestSimulation(t *testing.T) {
-	from, to := uint64(0), uint64(12)
-	if s := os.Getenv("MUSTER_SEEDS"); s != "" {
-		if _, err := fmt.Sscanf(s, "%d:%d", &from, &to); err != nil {
-			t.Fatalf("MUSTER_SEEDS=%s: want from:to", s)
-		}
-	}
+	from, to := seeds(t, 12)
 	total := map[string]int{}
 	for seed := from; seed < to; seed++ {
 		runSeed(t, seed, total)
@@ -29,6 +24,18 @@ func TestSimulation(t *testing.T) {
 	for what, n := range total {
 		t.Logf("count %s %d", what, n)
 	}
+}
+
+// seeds are those that MUSTER_SEEDS names, from:to without to, or a few.
+func seeds(t *testing.T, few uint64) (from, to uint64) {
+	s := os.Getenv("MUSTER_SEEDS")
+	if s == "" {
+		return 0, few
+	}
+	if _, err := fmt.Sscanf(s, "%d:%d", &from, &to); err != nil {
+		t.Fatalf("MUSTER_SEEDS=%s: want from:to", s)
+	}
+	return from, to
 }
 
 func runSeed(t *testing.T, seed uint64, total map[string]int) {
@@ -102,7 +109,11 @@ func (w *world) choose() string {
 		w.pass(time.Duration(w.draw(40)) * time.Second)
 		return "monitor passes"
 	case n < 71:
-		p.plan(1+w.draw(40), cut{[]int{0, 50, 100}[w.draw(3)], w.random.Uint64(), w.draw(2) == 0})
+		after := 0 // at once
+		if w.draw(3) > 0 {
+			after = 1 + w.draw(40)
+		}
+		p.plan(after, cut{[]int{0, 50, 100}[w.draw(3)], w.random.Uint64(), w.draw(2) == 0})
 		return "power cuts planned"
 	case n < 73:
 		w.start(w.stop())
@@ -124,7 +135,7 @@ func (w *world) choose() string {
 		return "failed commits"
 	case n < 85:
 		p.mu.Lock()
-		p.write, p.kept = errDisk, w.draw(2) == 0
+		p.write, p.kept, p.forever = errDisk, w.draw(2) == 0, w.draw(2) == 0
 		p.mu.Unlock()
 		return "failed heads"
 	case n < 90:
@@ -223,14 +234,14 @@ func (w *world) settle() {
 	if err := w.judge.told(); err != nil {
 		w.t.Error(err)
 	}
-	w.audited()
+	w.audit()
 	if found := w.evidence(); len(found) > 0 {
 		w.t.Errorf("an honest log was convicted: %v", found)
 	}
 }
 
-// audited is what the auditor says in the end.
-func (w *world) audited() {
+// audit is what the auditor says in the end.
+func (w *world) audit() {
 	r, err := w.replay.Catch(context.Background())
 	if err != nil {
 		w.t.Errorf("the auditor: %v", err)

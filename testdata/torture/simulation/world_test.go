@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +54,7 @@ type world struct {
 	signer    *checkpoint.Signer
 	cosigners []*cosigner // the last one is the auditor's
 	replay    *auditor.Auditor
+	audited   atomic.Uint64 // size up to which it found nothing wrong
 
 	mu      sync.Mutex
 	process *process // that runs now
@@ -146,7 +148,11 @@ func (w *world) newCosigner(i int) string {
 	}
 	if i == witnesses {
 		cfg.Check = func(ctx context.Context, c checkpoint.Foreign, note []byte) error {
-			return w.replay.Judge(ctx, c, note)
+			err := w.replay.Judge(ctx, c, note)
+			if err == nil {
+				w.audited.Store(max(w.audited.Load(), c.Size))
+			}
+			return err
 		}
 	}
 	c.open = func() (*witness.Witness, error) {
@@ -196,13 +202,17 @@ func (w *world) disk(m *machine) pebble.Config {
 
 func (w *world) create() {
 	m := newMachine()
+	w.createOn(m)
+	w.start(m)
+}
+
+func (w *world) createOn(m *machine) {
 	s, err := pebble.Create(w.disk(m))
 	w.must(err)
 	cfg := w.config(m)
 	cfg.Store = s
 	w.must(log.Create(cfg))
 	w.must(s.Close())
-	w.start(m)
 }
 
 // start runs the log on a machine. The power may go during that, too.
@@ -225,6 +235,7 @@ func (w *world) start(m *machine) {
 }
 
 func (w *world) open(m *machine) (*process, error) {
+	m.repair()
 	s, err := pebble.Open(w.disk(m))
 	if err != nil {
 		return nil, err

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// part is one test that takes its amount from the environment.
+type part struct {
+	name  string
+	what  string // what one of its amount is, for people
+	blind string // what it cannot show
+
+	pkg   string // as the go command takes it
+	test  string // regexp of the test's name; a fuzz target's whole name
+	whole uint64 // amount of the whole campaign
+	chunk uint64 // amount of one run, after which the results are kept
+
+	fuzz    bool
+	mutants bool
+	amount  string // environment variable that takes the amount itself; "": MUSTER_SEEDS takes from:to
+}
+
+// The amounts that the campaign promises.
+var parts = []part{
+	{
+		name: "simulation", pkg: "./testdata/torture/simulation", test: "TestSimulation", whole: 20_000, chunk: 50, what: "seeds of a whole world",
+		blind: "Goroutines of one step interleave as the scheduler likes; disks lose what was not synced, and never lie about it.",
+	},
+	{
+		name: "power cuts of store and signed head", pkg: "./testdata/torture/simulation", test: "TestPowerCuts", whole: 400, chunk: 2, what: "seeds of a log whose power goes at every operation",
+		blind: "The disk is a model: unsynced data is lost in whole writes, and what was synced stays.",
+	},
+	{
+		name: "power cuts of the store", pkg: "./log/store/pebble", test: "^TestPowerCut$", whole: 250, chunk: 5, what: "seeds of a store whose power goes at every operation",
+		blind: "As above.",
+	},
+	{
+		name: "differential", pkg: "./testdata/torture/differential", test: "TestDifferential", whole: 1000, chunk: 10, what: "seeds of random trees and maps, held against other libraries",
+		blind: "Trees of up to some thousand leaves.",
+	},
+	{
+		name: "forged evidence", pkg: "./log/evidence", test: "TestForgeries", whole: 1_000_000, chunk: 100_000, amount: "MUSTER_TEST_FORGERIES", what: "forged evidence files",
+		blind: "Forgeries that somebody thought of, and random changes of them.",
+	},
+	{
+		name: "mutants of the verifier", mutants: true, whole: 1, chunk: 1, what: "checks removed in turn",
+		blind: "A mutant lacks one whole check; wrong constants are the fuzzers' and the vectors' business.",
+	},
+}
+
+// allParts are those and every fuzz target that the tree has.
+func allParts() ([]part, error) {
+	all := parts
+	out, err := exec.Command("go", "list", "./...").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		short := "./" + strings.TrimPrefix(pkg, "github.com/musterlog/muster/")
+		targets, err := fuzzTargets(short)
+		if err != nil {
+			return nil, err
+		}
+		for _, target := range targets {
+			all = append(all, part{
+				name: "fuzz " + strings.TrimPrefix(short, "./") + " " + target, pkg: short, test: target, fuzz: true,
+				whole: 1_000_000, chunk: 250_000, what: "executions", blind: "Inputs that coverage leads to.",
+			})
+		}
+	}
+	return all, nil
+}
+
+var fuzzFunc = regexp.MustCompile(`(?m)^func (Fuzz\w*)\(`)
+
+func fuzzTargets(dir string) (targets []string, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range fuzzFunc.FindAllSubmatch(data, -1) {
+			targets = append(targets, string(m[1]))
+		}
+	}
+	return targets, err
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/musterlog/muster/log/durable"
+)
+
+// campaign is what ran at one commit on one machine.
+type campaign struct {
+	Commit  string    `json:"commit"`
+	Begun   time.Time `json:"begun"`
+	Changed time.Time `json:"changed"`
+	Machine machine   `json:"machine"`
+	Parts   []*result `json:"parts"`
+
+	path string // of this file
+	temp string // of test binaries
+}
+
+type machine struct {
+	CPU    string `json:"cpu"`
+	Cores  int    `json:"cores"`
+	Kernel string `json:"kernel"`
+	Go     string `json:"go"`
+}
+
+// result is what became of one part.
+type result struct {
+	Name     string            `json:"name"`
+	What     string            `json:"what"`
+	Blind    string            `json:"blind_spot"`
+	Done     uint64            `json:"done"`
+	Seconds  float64           `json:"seconds"`
+	Counts   map[string]uint64 `json:"counts"`
+	Failures []failure         `json:"failures"`
+}
+
+type failure struct {
+	What   string   `json:"what"`
+	Tests  []string `json:"tests"`
+	Output string   `json:"output"`
+}
+
+// load takes up a campaign of this commit, or begins one.
+func load(path string) (*campaign, error) {
+	commit, err := exec.Command("git", "rev-parse", "HEAD").Output()
+	if err != nil {
+		return nil, fmt.Errorf("git rev-parse: %w: run it in the repository's folder", err)
+	}
+	now := &campaign{Commit: strings.TrimSpace(string(commit)), Begun: time.Now().UTC(), Machine: thisMachine(), path: path}
+	if now.temp, err = filepath.Abs(filepath.Join("bin", "torture")); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(now.temp, 0o755); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return now, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	before := &campaign{path: path, temp: now.temp}
+	if err := json.Unmarshal(data, before); err != nil {
+		return nil, fmt.Errorf("reading %s: %w: move it away to begin anew", path, err)
+	}
+	if before.Commit != now.Commit {
+		fmt.Printf("%s is of commit %.12s: beginning anew at %.12s\n", path, before.Commit, now.Commit)
+		return now, nil
+	}
+	return before, nil
+}
+
+func thisMachine() machine {
+	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version()}
+	if data, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		m.Kernel = runtime.GOOS + " " + strings.TrimSpace(string(data))
+	}
+	data, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(data)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			m.CPU = strings.TrimSpace(value)
+			break
+		}
+	}
+	return m
+}
+
+func (c *campaign) part(p *part) *result {
+	i := slices.IndexFunc(c.Parts, func(r *result) bool { return r.Name == p.name })
+	if i < 0 {
+		c.Parts = append(c.Parts, &result{Name: p.name, Counts: map[string]uint64{}, Failures: []failure{}})
+		i = len(c.Parts) - 1
+	}
+	r := c.Parts[i]
+	r.What, r.Blind = p.what, p.blind
+	return r
+}
+
+func (c *campaign) save() error {
+	c.Changed = time.Now().UTC()
+	data, err := json.MarshalIndent(c, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := durable.Replace(c.path, append(data, '\n')); err != nil {
+		return err
+	}
+	return os.Chmod(c.path, 0o644)
+}
+
+// page writes what people read.
+func (c *campaign) page() error {
+	var s strings.Builder
+	fmt.Fprintf(&s, "# Reliability\n\nCommit %.12s, %s, %s, %d cores, %s, %s. Made by `make torture` from [reliability.json](reliability.json), which has every figure.\n\n",
+		c.Commit, c.Changed.Format(time.DateOnly), c.Machine.CPU, c.Machine.Cores, c.Machine.Kernel, c.Machine.Go)
+	s.WriteString("| part | amount | failures | hours |\n|---|---|---|---|\n")
+	for _, r := range c.Parts {
+		fmt.Fprintf(&s, "| %s | %d %s | %d | %.2f |\n", r.Name, r.Done, r.What, len(r.Failures), r.Seconds/3600)
+	}
+	for _, r := range c.Parts {
+		if strings.HasPrefix(r.Name, "fuzz ") && len(r.Failures) == 0 {
+			continue // the table says it all
+		}
+		fmt.Fprintf(&s, "\n## %s\n\nBlind spot: %s\n\n", r.Name, r.Blind)
+		for _, what := range slices.Sorted(maps.Keys(r.Counts)) {
+			fmt.Fprintf(&s, "- %s: %d\n", what, r.Counts[what])
+		}
+		for _, f := range r.Failures {
+			fmt.Fprintf(&s, "- **failed** at %s: %s\n", f.What, strings.Join(f.Tests, ", "))
+		}
+	}
+	return os.WriteFile(strings.TrimSuffix(c.path, ".json")+".md", []byte(s.String()), 0o644)
+}
+
+// verdict is an error if anything failed.
+func (c *campaign) verdict() error {
+	failures := 0
+	for _, r := range c.Parts {
+		failures += len(r.Failures)
+	}
+	if failures > 0 {
+		return fmt.Errorf("%d failures, see %s", failures, cmp.Or(c.path, "the results"))
+	}
+	return nil
+}
