@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,16 +20,23 @@ import (
 // opens and holds a whole number of epochs and of groups of reserved events, none
 // that was acknowledged missing.
 func TestPowerCut(t *testing.T) {
-	seeds := uint64(2)
+	from, to := uint64(0), uint64(2)
 	if testing.Short() {
-		seeds = 1
+		to = 1
 	}
+	if s := os.Getenv("MUSTER_SEEDS"); s != "" {
+		if _, err := fmt.Sscanf(s, "%d:%d", &from, &to); err != nil {
+			t.Fatalf("MUSTER_SEEDS=%s: want from:to", s)
+		}
+	}
+	clones := 0
+	defer func() { t.Logf("count clones %d", clones) }()
 	for _, percent := range []int{0, 50, 100} {
-		for seed := range seeds {
+		for seed := from; seed < to; seed++ {
 			t.Run(fmt.Sprintf("%d percent of unsynced data survives, seed %d", percent, seed), func(t *testing.T) {
 				c := newCrash(t, percent, seed)
 				c.run()
-				t.Logf("%d power cuts", c.cuts)
+				clones += c.cuts
 				if c.cuts < 100 {
 					t.Errorf("%d power cuts, want 100 or more: does the hook still see the writes?", c.cuts)
 				}
