@@ -36,7 +36,7 @@ var parts = []part{
 		blind: "The disk is a model: unsynced data is lost in whole writes, and what was synced stays.",
 	},
 	{
-		name: "power cuts of the store", pkg: "./log/store/pebble", test: "^TestPowerCut$", whole: 250, chunk: 5, what: "seeds of a store whose power goes at every operation",
+		name: "power cuts of the store", pkg: "./log/store/pebble", test: "^TestPowerCut$", whole: 120, chunk: 2, what: "seeds of a store whose power goes at every operation",
 		blind: "As above.",
 	},
 	{
