@@ -40,6 +40,10 @@ var parts = []part{
 		blind: "As above.",
 	},
 	{
+		name: "flipped bits", pkg: "./testdata/torture/simulation", test: "TestFlippedBits", whole: 998, chunk: 20, what: "seeds of which each changes a bit of every 499th byte, of a closed store or a live one",
+		blind: "One bit at a time, in a store of a few epochs; a bit in an empty part of a file has no effect, and is counted as such.",
+	},
+	{
 		name: "differential", pkg: "./testdata/torture/differential", test: "TestDifferential", whole: 1000, chunk: 10, what: "seeds of random trees and maps, held against other libraries",
 		blind: "Trees of up to some thousand leaves.",
 	},
