@@ -44,6 +44,10 @@ var parts = []part{
 		blind: "One bit at a time, in a store of a few epochs; a bit in an empty part of a file has no effect, and is counted as such.",
 	},
 	{
+		name: "failing writes", pkg: "./testdata/torture/simulation", test: "TestFaults", whole: 160, chunk: 4, what: "writes of the log, each failing in 8 ways",
+		blind: "One disk fails at a time, and reads do not; the signed head's disk fails whole.",
+	},
+	{
 		name: "differential", pkg: "./testdata/torture/differential", test: "TestDifferential", whole: 1000, chunk: 10, what: "seeds of random trees and maps, held against other libraries",
 		blind: "Trees of up to some thousand leaves.",
 	},

@@ -3,11 +3,13 @@ package simulation
 import (
 	"errors"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/store"
 )
@@ -33,6 +35,8 @@ type machine struct {
 	signed        map[uint64]name.TreeRoot
 	twice         error  // two heads of one size were signed
 	watch         func() // called before each change of a disk
+	fs            vfs.FS // where the store lies, in place of mem; nil: mem
+	dir           string // of the store and of the signed head, with fs
 }
 
 // cut is how a power cut ends the disks.
@@ -131,6 +135,11 @@ func (m *machine) Store(note []byte) error {
 	m.coming = nil
 	if fault == nil || kept {
 		m.head = note
+		if m.fs != nil {
+			if err := durable.Replace(filepath.Join(m.dir, "head"), note); err != nil {
+				return err
+			}
+		}
 	}
 	return fault
 }

@@ -177,6 +177,10 @@ var errNotNow = errors.New("the log could not")
 // tries has the log seal an epoch and answer for everybody. An error is one that
 // the log gave itself; what is silently wrong fails the test.
 func (w *world) tries() error {
+	if size, _ := w.process.log.Position(); size < w.judge.largest {
+		w.t.Errorf("silently shorter: %d leaves, %d were published", size, w.judge.largest)
+		return nil
+	}
 	if _, err := w.process.log.Entries(0, int(w.judge.largest)); err != nil {
 		return err
 	}

@@ -197,6 +197,9 @@ func (w *world) clock() time.Duration {
 }
 
 func (w *world) disk(m *machine) pebble.Config {
+	if m.fs != nil {
+		return pebble.Config{Dir: filepath.Join(m.dir, "store"), FS: m.fs, CacheBytes: 1 << 20, MemTableBytes: 64 << 10}
+	}
 	return pebble.Config{Dir: "store", FS: hookFS{m.mem, m}, CacheBytes: 1 << 20, MemTableBytes: 64 << 10}
 }
 
