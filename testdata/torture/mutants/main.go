@@ -60,6 +60,11 @@ func run(only string, sample, from int, list bool) error {
 		if err != nil {
 			return err
 		}
+		if !list {
+			if err := t.whole(); err != nil {
+				return err
+			}
+		}
 		all = append(all, found...)
 	}
 	explained, err := readSurvivors("testdata/torture/mutants/survivors.txt")

@@ -134,6 +134,17 @@ func refuses(body []ast.Stmt) bool {
 	return false
 }
 
+// whole says whether the tests pass on what is not mutated: else everything would
+// seem to be noticed.
+func (t *target) whole() error {
+	files := &mutant{target: t, file: filepath.Join(t.dir, "mutant_of_nothing.go"), source: []byte("package " + filepath.Base(t.dir) + "\n")}
+	by, err := files.kill()
+	if err == nil && by != "" {
+		err = fmt.Errorf("the tests of %s fail without a mutant", by)
+	}
+	return err
+}
+
 // kill runs the tests on a mutant, and says whose noticed; "": it survived.
 func (m *mutant) kill() (by string, err error) {
 	dir, err := os.MkdirTemp("", "muster-mutant-")
