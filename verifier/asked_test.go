@@ -1,10 +1,13 @@
 package verifier_test
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
 )
 
@@ -26,5 +29,21 @@ func TestAccountsFewerOrMore(t *testing.T) {
 		if verifier.FailedCheck(err) != verifier.CheckAsked {
 			t.Errorf("%s: %v, want check %q", name, err, verifier.CheckAsked)
 		}
+	}
+}
+
+// nothingKept is the store of a client that never looked.
+type nothingKept struct{ verifier.Store }
+
+func (nothingKept) Load(name.LogID, []name.AccountID) (*verifier.State, verifier.Token, error) {
+	return nil, verifier.Token{}, nil
+}
+
+// A question that cannot be asked is the caller's to hear of, before anybody is.
+func TestClientAsksNothingWrong(t *testing.T) {
+	w := newWorld(t)
+	c := &verifier.Client{Verifier: w.verifier(), Store: nothingKept{}, Now: time.Now}
+	if _, err := c.Lookup(context.Background()); err == nil {
+		t.Error("no question was answered")
 	}
 }
