@@ -87,6 +87,12 @@ var rules = []struct {
 		why:      "an auditor judges leaves by its own replay; it borrows the log's formats and engine, nothing of its opinion",
 	},
 	{
+		packages: []string{"log/fsck"},
+		never:    []string{module + "log", module + "verifier/...", module + "api/...", module + "witness/...", "github.com/cockroachdb/..."},
+		direct:   true,
+		why:      "what checks a store must not compute it by the code that wrote it",
+	},
+	{
 		packages: []string{"..."},
 		except:   []string{"cmd/muster"},
 		never:    []string{module + "cmd/..."},

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		}
 		return exitRefuse
 	case errors.As(err, new(*evidence.Misbehaviour)), errors.As(err, new(*auditor.Broken)),
-		errors.As(err, new(alarmed)), errors.As(err, new(noEvidence)),
+		errors.As(err, new(alarmed)), errors.As(err, new(noEvidence)), errors.As(err, new(damaged)),
 		errors.Is(err, checkpoint.ErrLogSignature): // an auditor's log that signs with another key
 		return exitRefuse
 	}
@@ -124,7 +124,7 @@ list they are given; owners see every event on their account.`,
 	}
 	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), proofCommand(g), verifyProofCommand(g), policyCommand(g))
 	add("agent", registerCommand(g), linkCommand(g), unlinkCommand(g), confirmCommand(g), reregisterCommand(g))
-	add("operate", initCommand(g), serveCommand(g), submitCommand(g), importCommand(g), benchCommand(g), operatorCommand(g), tokenCommand(g))
+	add("operate", initCommand(g), serveCommand(g), fsckCommand(g), submitCommand(g), importCommand(g), benchCommand(g), operatorCommand(g), tokenCommand(g))
 	add("honest", witnessCommand(g), auditCommand(g), monitorCommand(g), evidenceCommand(g))
 	root.AddCommand(demoCommand(g), versionCommand(g))
 	return root

@@ -1,0 +1,441 @@
+package fsck_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	pebbledb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/fsck"
+	"github.com/musterlog/muster/log/liar"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/store"
+	"github.com/musterlog/muster/log/store/pebble"
+	"github.com/musterlog/muster/log/vrf"
+)
+
+const origin = name.Origin("keys.example.org/log1")
+
+// rig is the store of a log that was run and stopped: with full tiles, an
+// erased account, one whose content is still to be erased, VRF proofs and
+// promised events.
+type rig struct {
+	t    *testing.T
+	disk vfs.FS
+	head head
+	cfg  log.Config
+}
+
+type head []byte
+
+func (h *head) Load() ([]byte, error)   { return *h, nil }
+func (h *head) Store(note []byte) error { *h = note; return nil }
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, disk: vfs.NewMem()}
+	signer, err := checkpoint.NewSigner(string(origin), liar.Seed("log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.UnixMilli(1_790_000_000_000)
+	r.cfg = log.Config{
+		Origin: origin, Signer: signer, VRF: vrf.NewPrivateKey(liar.Seed("vrf")), Head: &r.head,
+		Epoch: time.Millisecond, Heartbeat: time.Microsecond, Now: func() time.Time { return start },
+	}
+	s, err := pebble.Create(pebble.Config{Dir: "store", FS: r.disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cfg.Store = s
+	if err := log.Create(r.cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Empty epochs, for a full tile.
+	r.run(func(l *log.Log) {
+		for size := uint64(0); size < 300; size, _ = l.Position() {
+			time.Sleep(time.Millisecond)
+		}
+	})
+	r.cfg.Heartbeat = time.Hour
+	r.run(r.story)
+	dave := liar.NewPhone(origin, "dave", 1_790_000_000_000)
+	s, err = pebble.Open(pebble.Config{Dir: "store", FS: r.disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Reserve([]store.Pending{
+		{Account: dave.Account(), Seq: 0, MergeBy: 1_790_000_060_000, Body: dave.Register()},
+		{Account: dave.Account(), Seq: 1, MergeBy: 1_790_000_060_000, Body: dave.Add()},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *rig) run(f func(*log.Log)) {
+	r.t.Helper()
+	s, err := pebble.Open(pebble.Config{Dir: "store", FS: r.disk})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.cfg.Store = s
+	l, err := log.Open(r.cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	f(l)
+	cancel()
+	if err := <-done; err != nil {
+		r.t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) story(l *log.Log) {
+	phone := func(id string) *liar.Phone { return liar.NewPhone(origin, name.Identifier(id), 1_790_000_000_000) }
+	send := func(bodies ...[]byte) {
+		r.t.Helper()
+		for _, o := range l.Submit(context.Background(), bodies, answer.Want{Receipt: true}) {
+			if o.Refused != nil || o.Err != nil {
+				r.t.Fatalf("refused %v, error %v", o.Refused, o.Err)
+			}
+		}
+	}
+	alice, bob, carol := phone("alice"), phone("bob"), phone("carol")
+	send(alice.Register(), alice.Add(), alice.Add())
+	send(bob.Register(), bob.Add(), bob.Erase())
+	send(alice.Remove(1), alice.Confirm(), bob.Reregister(false))
+	send(carol.Register(), carol.Erase())
+}
+
+// check checks the store, and gives what was found.
+func (r *rig) check(vrf *vrf.PrivateKey) (*fsck.Report, []string) {
+	r.t.Helper()
+	s, err := pebble.OpenReadOnly(pebble.Config{Dir: "store", FS: r.disk})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer s.Close()
+	var found []string
+	report, err := fsck.Check(context.Background(), fsck.Config{
+		Store: s, Origin: origin, Key: r.cfg.Signer.Key(), VRF: vrf, Head: r.head,
+		Found: func(d fsck.Difference) { found = append(found, d.String()) },
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if report.Differences != uint64(len(found)) {
+		r.t.Errorf("%d differences, told %d", report.Differences, len(found))
+	}
+	return report, found
+}
+
+// raw changes rows behind the store's back.
+func (r *rig) raw(f func(db *pebbledb.DB)) {
+	r.t.Helper()
+	db, err := pebbledb.Open("store/pebble", &pebbledb.Options{FS: r.disk, FormatMajorVersion: pebbledb.FormatNewest, Logger: quiet{}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	f(db)
+	if err := db.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)              {}
+func (quiet) Errorf(string, ...any)             {}
+func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+type row struct{ key, value []byte }
+
+func (r row) String() string {
+	if len(r.key) == 1 {
+		return fmt.Sprintf("row %c:", r.key[0])
+	}
+	return fmt.Sprintf("row %c/%x", r.key[0], r.key[1:])
+}
+
+func (r *rig) rows() (all []row) {
+	r.raw(func(db *pebbledb.DB) {
+		it, err := db.NewIter(nil)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		defer it.Close()
+		for more := it.First(); more; more = it.Next() {
+			all = append(all, row{slices.Clone(it.Key()), slices.Clone(it.Value())})
+		}
+	})
+	return all
+}
+
+func (r *rig) set(key, value []byte) {
+	r.t.Helper()
+	r.raw(func(db *pebbledb.DB) {
+		if err := db.Set(key, value, pebbledb.Sync); err != nil {
+			r.t.Fatal(err)
+		}
+	})
+}
+
+func (r *rig) drop(key []byte) {
+	r.t.Helper()
+	r.raw(func(db *pebbledb.DB) {
+		if err := db.Delete(key, pebbledb.Sync); err != nil {
+			r.t.Fatal(err)
+		}
+	})
+}
+
+func TestWholeStore(t *testing.T) {
+	r := newRig(t)
+	report, found := r.check(r.cfg.VRF)
+	if len(found) > 0 {
+		t.Fatalf("a good store differs: %q", found)
+	}
+	if report.Leaves < 300 || report.Events != 11 || report.Accounts != 3 || report.Tiles != 1 || report.Erased != 2 || report.Indexes != 11 ||
+		report.Proofs != 11 || report.Notes == 0 || report.Reserved != 2 || report.Epochs != report.Leaves-1-11 || !report.Head || report.Sealed {
+		t.Errorf("it looked at %+v", report)
+	}
+	if report, found = r.check(nil); len(found) > 0 || report.Indexes != 0 {
+		t.Errorf("without the VRF key: %q, %+v", found, report)
+	}
+}
+
+// exempt says which bytes of a row nothing else in the store speaks for.
+func exempt(r row, at int) bool {
+	switch r.key[0] {
+	case 'v':
+		return true // Open refuses it
+	case 'r': // opening and merge_by stand in a receipt that the log does not keep
+		return at >= 36 && at < 60
+	}
+	return false
+}
+
+// TestDamage flips bits in every kind of row, and sees the row named.
+func TestDamage(t *testing.T) {
+	r := newRig(t)
+	seen := make(map[string]int)
+	for _, row := range r.rows() {
+		kind := string(row.key[:1])
+		if kind == "L" {
+			kind += fmt.Sprint(row.key[9], row.value[0]&^0xfc, len(row.value) == 65)
+		}
+		if seen[kind]++; seen[kind] > 3 { // rows of one kind are checked alike
+			continue
+		}
+		step := len(row.value)/6 + 1
+		for at := seen[kind] % step; at < len(row.value); at += step {
+			if exempt(row, at) || erasedRow(row) {
+				continue
+			}
+			value := slices.Clone(row.value)
+			value[at] ^= 1 << (at % 8)
+			r.set(row.key, value)
+			_, found := r.check(r.cfg.VRF)
+			if !names(found, row) {
+				t.Errorf("byte %d of %s changed: %q", at, row, found)
+			}
+		}
+		r.set(row.key, row.value)
+	}
+	if _, found := r.check(r.cfg.VRF); len(found) > 0 || len(seen) < 12 {
+		t.Errorf("%d kinds of rows; after all was put back: %q", len(seen), found)
+	}
+}
+
+// erasedRow: the row of an event without content says what nothing can
+// confirm any more.
+func erasedRow(r row) bool {
+	return r.key[0] == 'L' && r.key[9] == 1 && string(r.value[36:52]) == string(make([]byte, 16))
+}
+
+// names says whether a difference is of a row, or of a row next to it that
+// says that it is missing or another.
+func names(found []string, r row) bool {
+	return slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, r.String()) })
+}
+
+// TestLost drops rows of every kind whose loss shows.
+func TestLost(t *testing.T) {
+	r := newRig(t)
+	seen := make(map[byte]int)
+	for _, row := range r.rows() {
+		kind := row.key[0]
+		if kind == 'L' {
+			kind = row.key[9]
+		}
+		// A proof is a cache; which sizes were published, and what was promised
+		// to whom, is written nowhere else.
+		if seen[kind]++; seen[kind] > 4 || strings.ContainsRune("pcrv", rune(kind)) {
+			continue
+		}
+		r.drop(row.key)
+		_, found := r.check(nil)
+		if !names(found, row) {
+			t.Errorf("%s is lost: %q", row, found)
+		}
+		r.set(row.key, row.value)
+	}
+	if _, found := r.check(nil); len(found) > 0 {
+		t.Errorf("after all was put back: %q", found)
+	}
+}
+
+// TestStray adds rows that nothing leads to.
+func TestStray(t *testing.T) {
+	r := newRig(t)
+	all := r.rows()
+	first := func(kind byte) row {
+		return all[slices.IndexFunc(all, func(r row) bool { return r.key[0] == kind })]
+	}
+	moved := func(kind byte, at int) row {
+		m := row{slices.Clone(first(kind).key), first(kind).value}
+		m.key[at] ^= 0x40
+		return m
+	}
+	account, note := first('h'), first('c')
+	for _, stray := range []row{
+		{[]byte("q"), []byte("value")},
+		{[]byte{0xff, 1}, nil},
+		{[]byte("L"), []byte{1}},
+		{append([]byte("L\x00\x00\x00\x00\x00\x00\x00\x01"), 1), first('L').value},     // an event at EPOCH 0
+		{append([]byte("L\x00\x00\x00\x00\x00\x00\x01\xff"), 2), make([]byte, 272*32)}, // a tile with too few leaves
+		{append([]byte("L\x00\x00\x00\x00\x00\x00\x00\xfe"), 2), make([]byte, 272*32)}, // a tile that ends nowhere
+		{append([]byte("L\x00\x00\x00\x00\x00\x00\x0f\xff"), 0), first('L').value},     // a leaf beyond the end
+		moved('a', 1), moved('a', 36), moved('h', 1), moved('x', 1), moved('p', 1), moved('c', 1),
+		{[]byte{'r', 8: 9}, first('r').value}, // promised twice
+	} {
+		r.set(stray.key, stray.value)
+		if _, found := r.check(nil); !names(found, stray) {
+			t.Errorf("%s: %q", stray, found)
+		}
+		r.drop(stray.key)
+	}
+	// Rows that are whole, but of another account or size.
+	i := slices.IndexFunc(all, func(r row) bool { return r.key[0] == 'h' && string(r.key) > string(account.key) })
+	for _, swap := range []row{{all[i].key, account.value}, {account.key, all[i].value}, {nextNote(all, note).key, note.value}} {
+		before := all[slices.IndexFunc(all, func(r row) bool { return string(r.key) == string(swap.key) })]
+		r.set(swap.key, swap.value)
+		if _, found := r.check(nil); !names(found, swap) {
+			t.Errorf("%s has another's value: %q", swap, found)
+		}
+		r.set(before.key, before.value)
+	}
+	if _, found := r.check(nil); len(found) > 0 {
+		t.Errorf("after all was put back: %q", found)
+	}
+}
+
+func nextNote(all []row, after row) row {
+	return all[slices.IndexFunc(all, func(r row) bool { return r.key[0] == 'c' && string(r.key) > string(after.key) })]
+}
+
+// TestRules: what breaks a rule is told in the rule's words, whoever else
+// notices the change.
+func TestRules(t *testing.T) {
+	r := newRig(t)
+	var epoch, event, content row // the last of each
+	for _, row := range r.rows() {
+		switch {
+		case row.key[0] == 'L' && row.key[9] == 0 && row.value[0] == 2:
+			epoch = row
+		case row.key[0] == 'L' && row.key[9] == 0 && row.value[0] == 1:
+			event = row
+		case row.key[0] == 'L' && row.key[9] == 1:
+			content = row
+		}
+	}
+	for _, c := range []struct {
+		row  row
+		at   int
+		vrf  *vrf.PrivateKey
+		want string
+	}{
+		{epoch, 33, nil, "its events give"},
+		{epoch, 8, nil, "events, want"},
+		{epoch, 9, nil, "time is not above"},
+		{epoch, 24, nil, "events, want"},
+		{epoch, 32, nil, "events, want"},
+		{epoch, 33, nil, "was published, the leaves give"},
+		{epoch, 33, nil, "signed head: it has root"},
+		{event, 1, r.cfg.VRF, "its index is not the one of its account"},
+		{event, 1, nil, "its index is not the one that row p"},
+		{event, 1, nil, "not the prefix leaf of the EVENT"},
+		{event, 40, nil, "do not give the commitment"},
+		{content, 36, nil, "do not give the commitment"},
+		{content, 55, nil, "but the account has"},
+	} {
+		value := slices.Clone(c.row.value)
+		value[c.at] ^= 0xff
+		if c.want == "time is not above" {
+			copy(value[c.at:c.at+8], make([]byte, 8))
+		}
+		r.set(c.row.key, value)
+		if _, found := r.check(c.vrf); !strings.Contains(strings.Join(found, "\n"), c.want) {
+			t.Errorf("byte %d of %s changed: %q, want one that says %q", c.at, c.row, found, c.want)
+		}
+		r.set(c.row.key, c.row.value)
+	}
+}
+
+// TestHead holds the store against signed heads that are not its own.
+func TestHead(t *testing.T) {
+	r := newRig(t)
+	own := r.head
+	n, err := checkpoint.Parse(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead, fork := n.Checkpoint, n.Checkpoint
+	ahead.Size += 3
+	fork.Root[0] ^= 1
+	var old []byte
+	for _, row := range r.rows() {
+		if row.key[0] == 'c' && old == nil {
+			old = row.value
+		}
+	}
+	stranger, err := checkpoint.NewSigner(string(origin), liar.Seed("stranger"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, head := range map[string][]byte{
+		"lost its tail":  r.cfg.Signer.Sign(ahead),
+		"has root":       r.cfg.Signer.Sign(fork),
+		"not signed by":  stranger.Sign(n.Checkpoint),
+		"is an old copy": old,
+		"reading ":       []byte("no note"),
+	} {
+		r.head = head
+		if _, found := r.check(nil); len(found) != 1 || !strings.Contains(found[0], "signed head") || !strings.Contains(found[0], what) {
+			t.Errorf("%s: %q", what, found)
+		}
+	}
+	r.head = nil
+	if report, found := r.check(nil); len(found) > 0 || report.Head {
+		t.Errorf("without a head: %q", found)
+	}
+}

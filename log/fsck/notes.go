@@ -1,0 +1,129 @@
+package fsck
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/store"
+)
+
+// signed reads a note that the log signed.
+func (c *check) signed(raw []byte) (*checkpoint.Note, error) {
+	n, err := checkpoint.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if n.Origin != c.Origin {
+		return nil, fmt.Errorf("it is of log %q", n.Origin)
+	}
+	policy := checkpoint.Policy{Log: c.Key, Quorum: "none"}
+	_, err = policy.Verify(n, time.Time{}, 0) // without cosigners no time matters
+	return n, err
+}
+
+func (c *check) readHead() {
+	if c.Head == nil {
+		return
+	}
+	var err error
+	if c.head, err = c.signed(c.Head); err != nil {
+		c.head = nil
+		c.differ("signed head", "%v", err)
+	}
+}
+
+// compareRoots holds the tree's root at the end of an epoch against what was
+// signed and what was published of this size.
+func (c *check) compareRoots() {
+	root := c.root()
+	if c.head != nil && c.head.Size == c.size {
+		c.report.Head = true
+		if c.head.Root != root {
+			c.differ("signed head", "it has root %s at size %d, the leaves give %s", c.head.Root, c.size, root)
+		}
+		c.head, c.headSize = nil, c.size
+	}
+	raw, size, err := c.Store.NoteAbove(c.size - 1)
+	if err != nil || size != c.size || c.wrong {
+		return // what cannot be read is met among the notes
+	}
+	if n, err := checkpoint.Parse(raw); err == nil && n.Root != root {
+		c.wrong = true
+		c.differ(c.Store.Key(store.NoteRow{Size: size}), "root %s was published, the leaves give %s: one of those from %d to %d was changed, or this; larger sizes were not compared", n.Root, root, c.good, size-1)
+	} else if err == nil {
+		c.good = size
+	}
+}
+
+// note judges a published checkpoint by itself; its root was compared before.
+func (c *check) note(row string, r store.NoteRow) {
+	c.report.Notes++
+	n, err := c.signed(r.Note)
+	switch {
+	case err != nil:
+		c.differ(row, "%v", err)
+	case n.Size != r.Size:
+		c.differ(row, "it holds a checkpoint of size %d", n.Size)
+	case !c.endsEpoch(r.Size):
+		c.differ(row, "no epoch ends at size %d", r.Size)
+	}
+}
+
+func (c *check) endsEpoch(size uint64) bool {
+	if size == 0 || size > c.size {
+		return false
+	}
+	for data, err := range c.Store.Leaves(size-1, size) {
+		l, parsed := leaf.Parse(data)
+		if err != nil || parsed != nil {
+			return true // the leaf's own difference, and told
+		}
+		_, ok := l.(*leaf.Epoch)
+		return ok
+	}
+	return false
+}
+
+func (c *check) storedState(row string, s store.State) {
+	c.state = true
+	if c.epoch == nil {
+		return
+	}
+	if want := (store.State{Size: c.size, Epochs: c.epoch.Epoch + 1, Keys: c.keys, TimeMs: c.epoch.TimeMs, First: c.epoch.First}); s != want {
+		c.differ(row, "it says %+v, the leaves %+v", s, want)
+	}
+}
+
+// proof verifies a kept VRF proof, and its index against the event's leaf.
+func (c *check) proof(row string, p store.ProofRow) {
+	c.report.Proofs++
+	if c.public == nil {
+		return
+	}
+	index, err := c.public.Verify(p.Account.Label().VRFInput(p.Seq), &p.Proof)
+	switch {
+	case err != nil:
+		c.differ(row, "%v", err)
+		return
+	case index != p.Index:
+		c.differ(row, "it keeps another index than it proves")
+		return
+	}
+	e, err := c.Store.Event(p.Account, p.Seq)
+	if errors.Is(err, store.ErrNotFound) {
+		return // of an event that is not there yet
+	}
+	if err != nil {
+		c.differ(row, "its event: %v", err)
+		return
+	}
+	for data, err := range c.Store.Leaves(e.Position, e.Position+1) {
+		l, parsed := leaf.Parse(data)
+		if event, ok := l.(*leaf.Event); err == nil && parsed == nil && (!ok || event.Index != index) {
+			c.differ(c.Store.Key(store.LeafRow{Position: e.Position}), "its index is not the one that %s proves", row)
+		}
+	}
+}
