@@ -21,6 +21,9 @@ type Forked struct {
 
 func (f *Forked) Error() string { return f.Why }
 
+// Is says that a fork is an ErrReadOnly.
+func (f *Forked) Is(target error) bool { return target == ErrReadOnly }
+
 // Unwrap is the misbehaviour, if a stranger would see one.
 func (f *Forked) Unwrap() error {
 	if f.Misbehaviour == nil {

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
@@ -30,6 +29,10 @@ type Config struct {
 	VRF    *vrf.PrivateKey
 	Store  store.Store
 	Head   SignedHead
+
+	// Predecessor is for Create alone: empty, or the text of the last checkpoint
+	// of the sealed log that this one continues (protocol section 4.2).
+	Predecessor string
 
 	Epoch          time.Duration    // longest that an event waits; 0: DefaultEpoch
 	Heartbeat      time.Duration    // an empty epoch at least this often; 0: DefaultHeartbeat
@@ -130,6 +133,9 @@ type Log struct {
 
 	reserving sync.Mutex // held while promised events are on their way to the store; never taken under mu
 
+	halted context.Context // ends with the reason why nothing may be signed any more
+	halt   context.CancelCauseFunc
+
 	seq       sequencer                // of the goroutine in Run alone, after Open
 	signed    atomic.Pointer[snapshot] // newest signed tree: its tiles are served
 	published atomic.Pointer[snapshot] // newest published tree: it answers lookups
@@ -165,7 +171,14 @@ func Create(cfg Config) error {
 	}
 	l := newLog(cfg)
 	l.seq.tree, l.seq.prefixes = &tree{}, &prefix.Tree{}
-	genesis := &leaf.Genesis{Origin: cfg.Origin, VRFKey: cfg.VRF.Public()}
+	if cfg.Predecessor != "" {
+		if p, err := checkpoint.ParseText(cfg.Predecessor); err != nil {
+			return fmt.Errorf("the predecessor: %w", err)
+		} else if p.Origin == cfg.Origin {
+			return fmt.Errorf("a log cannot be its own predecessor: %s", p.Origin)
+		}
+	}
+	genesis := &leaf.Genesis{Origin: cfg.Origin, VRFKey: cfg.VRF.Public(), Predecessor: cfg.Predecessor}
 	return l.seal([][]byte{genesis.Bytes()}, nil, uint64(l.now().UnixMilli()))
 }
 
@@ -183,12 +196,14 @@ func newLog(cfg Config) *Log {
 		admitting: make(chan struct{}, admitCalls),
 		confirmed: make(chan struct{}),
 	}
+	l.halted, l.halt = context.WithCancelCause(context.Background())
 	return l
 }
 
 // Open opens a log that Create made. It signs at most the epoch that a crash
 // left unsigned, and publishes what needs no cosigner or has its cosignatures
-// from before; an error says why this store must not go on.
+// from before; an error says why this store must not go on. If it is ErrReadOnly,
+// OpenToRead can serve what was published.
 func Open(cfg Config) (*Log, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -212,6 +227,9 @@ func Open(cfg Config) (*Log, error) {
 	}
 	if err := l.restore(); err != nil {
 		return nil, err
+	}
+	if l.seq.epoch.Sealed {
+		l.stopped = sealedError(l.seq.epoch.Successor)
 	}
 	// Signing is deterministic: what was signed before a crash is signed again
 	// in the same bytes, and what was not is signed for the first time.
@@ -239,57 +257,29 @@ func (l *Log) loadGenesis() error {
 	return nil
 }
 
-// checkHead compares the store with the last signed checkpoint. The store may
-// be ahead by one epoch, committed and not signed when the process ended; it
-// must never be behind, nor have another history.
-func (l *Log) checkHead() error {
-	raw, err := l.cfg.Head.Load()
-	if err != nil {
-		return fmt.Errorf("reading the signed head: %w", err)
-	}
-	size := l.seq.state.Size
-	if raw == nil {
-		if l.seq.state.Epochs == 1 {
-			return nil // Create ended between its commit and its signature
-		}
-		return fmt.Errorf("no signed head beside a store of %d leaves: was it restored without it? what was signed last cannot be known, so nothing is signed", size)
-	}
-	note, err := checkpoint.Parse(raw)
-	if err != nil {
-		return fmt.Errorf("reading the signed head: %w", err)
-	}
-	switch {
-	case note.Origin != l.cfg.Origin:
-		return fmt.Errorf("the signed head is of log %q, not of %q", note.Origin, l.cfg.Origin)
-	case l.signedByUs(note) != nil:
-		return fmt.Errorf("the signed head was not signed by this log key (%s)", l.cfg.Signer.Key())
-	case note.Size > size:
-		return fmt.Errorf("the store has %d leaves, but %d were signed: it lost its tail or is an old backup; going on would fork the log", size, note.Size)
-	case note.Size != size && note.Size != l.seq.state.First:
-		return fmt.Errorf("the signed head has size %d, the store's last epochs end at %d and %d: the head is an old copy, and what was signed since cannot be known", note.Size, l.seq.state.First, size)
-	}
-	root, err := answer.Range(0, note.Size, l.seq.tree.reader(l.cfg.Store))
-	if err != nil {
-		return fmt.Errorf("recomputing the signed root: %w", err)
-	}
-	if name.TreeRoot(root) != note.Root {
-		return fmt.Errorf("the store's root at size %d is %x, but %s was signed: the store was changed; going on would fork the log", note.Size, root, note.Root)
-	}
-	return nil
-}
-
 // Run seals and publishes epochs until ctx ends, then seals what is waiting
-// and returns nil. Any other return says that the log does not know its state,
-// or is a *Forked, and must not go on: end the process. Under a policy with
+// and returns nil. Any other return says that the log does not know its state
+// and must not go on: end the process. One that is ErrReadOnly, a *Forked for
+// example, signs nothing more, and may go on being read. Under a policy with
 // cosigners nothing new is signed before a quorum has confirmed that the store
 // is where they saw it last (protocol section 8.2).
 func (l *Log) Run(ctx context.Context) error {
+	if why := context.Cause(l.halted); why != nil {
+		l.end(why)
+		return why
+	}
+	ctx, cancel := l.untilHalted(ctx)
+	defer cancel()
 	var err error
-	if l.cfg.cosigned() {
+	switch {
+	case l.seq.epoch.Sealed:
+		err = l.runSealed(ctx)
+	case l.cfg.cosigned():
 		err = l.runCosigned(ctx)
-	} else {
+	default:
 		err = l.sequence(ctx, l.cfg.Heartbeat)
 	}
+	err = or(err, context.Cause(l.halted))
 	l.end(err)
 	return err
 }

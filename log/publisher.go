@@ -21,8 +21,9 @@ type publisher struct {
 
 	current *snapshot // being cosigned; nil between rounds
 	lines   map[*cosigner][]checkpoint.Line
-	done    uint64 // size of the newest snapshot that met the quorum
-	waiting bool   // a round ended without a quorum, and that was said
+	done    uint64    // size of the newest snapshot that met the quorum
+	at      time.Time // when it did
+	waiting bool      // a round ended without a quorum, and that was said
 
 	answers chan cosigned
 	asking  sync.WaitGroup
@@ -79,7 +80,7 @@ func (p *publisher) run(ctx context.Context) error {
 // cosigner that is free.
 func (p *publisher) begin(ctx context.Context) bool {
 	p.current = p.signed.Load()
-	if p.current.tree.size == p.done {
+	if p.current.tree.size == p.done && !p.stale() {
 		p.current = nil
 		return false
 	}
@@ -134,7 +135,7 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 		p.cfg.Logger.Info("the cosigners are back", "size", p.current.tree.size)
 	}
 	// A size that was published before this process began keeps its bytes.
-	if p.current.tree.size != p.kept {
+	if p.current.tree.size != p.kept || p.current.epoch.Sealed {
 		if err := p.publish(p.current, note); err != nil {
 			return false, err
 		}
@@ -142,8 +143,15 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 	if p.done == 0 {
 		close(p.confirmed)
 	}
-	p.done = p.current.tree.size
+	p.done, p.at = p.current.tree.size, p.now()
 	return true, nil
+}
+
+// stale says that a sealed log's cosignatures want to be made anew: their age
+// counts for clients that trust no auditor (protocol section 6.1). The note
+// that is kept for receipts stays what it is.
+func (p *publisher) stale() bool {
+	return p.current.epoch.Sealed && p.now().Sub(p.at) >= p.cfg.Heartbeat
 }
 
 // met assembles the checkpoint with what has come so far, in the policy's

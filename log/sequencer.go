@@ -2,6 +2,7 @@ package log
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,6 +24,7 @@ type sequencer struct {
 	prefixes *prefix.Tree
 	epoch    leaf.Epoch      // the newest
 	erase    []store.Erasure // of the newest epoch: their content is deleted with the next
+	last     *name.Origin    // nil, or the next epoch is a SEAL that names this successor
 }
 
 // load rebuilds the sequencer from a store.
@@ -154,6 +156,9 @@ func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 		Epoch: q.state.Epochs, TimeMs: timeMs, First: max(q.state.Size, 1),
 		Keys: q.state.Keys + uint64(len(batch)), PrefixRoot: prefixes.Root(),
 	}
+	if q.last != nil {
+		epoch.Sealed, epoch.Successor = true, *q.last
+	}
 	b.Leaves = append(b.Leaves, epoch.Bytes())
 	hashes := make([]leaf.Hash, len(b.Leaves))
 	for i := range b.Leaves {
@@ -216,6 +221,9 @@ func (l *Log) readBack(b *store.Batch, hashes []leaf.Hash) error {
 // remembers it: from then on this log can never sign another of its size.
 func (l *Log) sign() error {
 	q := &l.seq
+	if err := context.Cause(l.halted); err != nil {
+		return err
+	}
 	root, err := q.tree.root(l.cfg.Store)
 	if err != nil {
 		return fmt.Errorf("computing the root: %w", err)

@@ -18,10 +18,14 @@ var _ store.Inspectable = (*Store)(nil)
 
 // OpenReadOnly opens a store that Create made, and changes nothing in its
 // files. Like Open it refuses a store that another process has open. Calls
-// that write return an error.
+// that write return an error. Damage is an error of what reads it, and never
+// ends the process.
 func OpenReadOnly(cfg Config) (*Store, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
+	}
+	if cfg.Corrupted == nil {
+		cfg.Corrupted = func(error) {}
 	}
 	o := options(&cfg)
 	o.ReadOnly = true

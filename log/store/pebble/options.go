@@ -23,6 +23,11 @@ func options(cfg *Config) *pebbledb.Options {
 		CacheSize:    cfg.CacheBytes,
 		MemTableSize: uint64(cfg.MemTableBytes),
 	}
+	if cfg.Corrupted != nil {
+		o.EventListener = &pebbledb.EventListener{DataCorruption: func(i pebbledb.DataCorruptionInfo) {
+			cfg.Corrupted(fmt.Errorf("the store's file %s is damaged: %w", i.Path, i.Details))
+		}}
+	}
 	// No file holds rows of two tables. So the files of L, which overlaps
 	// nothing that came before, are moved from level to level as they are.
 	o.Experimental.SpanPolicyFunc = func(start []byte) (pebbledb.SpanPolicy, []byte, error) {

@@ -39,6 +39,10 @@ type Config struct {
 	CacheBytes    int64 // block cache; 0 means 256 MiB
 	MemTableBytes int64 // of each of two tables that collect writes; 0 means 64 MiB, at most 1 GiB
 
+	// Corrupted is told when the engine finds that its files were damaged, from
+	// any goroutine, before whoever reads there gets the error. nil: that ends the process.
+	Corrupted func(error)
+
 	layout string // empty: a log's
 }
 

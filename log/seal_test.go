@@ -1,0 +1,360 @@
+package log_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/store"
+	"github.com/musterlog/muster/log/store/pebble"
+)
+
+// seal opens the log and seals it instead of running it.
+func (r *rig) seal(ctx context.Context, successor string) (*log.Log, error) {
+	r.t.Helper()
+	r.openStore()
+	defer r.store.Close()
+	l, err := log.Open(r.cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return l, l.Seal(ctx, name.Origin(successor))
+}
+
+// leaves are all leaves of the store.
+func (r *rig) leaves() (all []leaf.Leaf) {
+	r.t.Helper()
+	s, err := pebble.Open(pebble.Config{Dir: "store", FS: r.disk})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer s.Close()
+	state, err := s.State()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for data, err := range s.Leaves(0, state.Size) {
+		l, parsed := leaf.Parse(data)
+		if err = errors.Join(err, parsed); err != nil {
+			r.t.Fatal(err)
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// What was promised is logged before the SEAL, erased content is deleted with
+// it, and nothing comes after it.
+func TestSeal(t *testing.T) {
+	r := newRig(t)
+	erased, promised := r.phone("alice"), r.phone("bob")
+	r.accepted(erased.Register(), erased.Erase())
+	r.stop()
+	r.openStore()
+	body := promised.Register()
+	if err := r.store.Reserve([]store.Pending{{Account: promised.Account(), MergeBy: start + 60_000, Body: body}}); err != nil {
+		t.Fatal(err)
+	}
+	r.store.Close()
+
+	l, err := r.seal(t.Context(), "keys.example.org/log2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := l.Published()
+	all := r.leaves()
+	end := all[len(all)-1].(*leaf.Epoch)
+	if !end.Sealed || end.Successor != "keys.example.org/log2" || end.Keys != 3 || end.First != end.Position() || int(end.Position()) != len(all)-1 {
+		t.Errorf("the last leaf is %+v", end)
+	}
+	r.open()
+	if e, err := r.store.Event(erased.Account(), 0); err != nil || len(e.Body) > 0 {
+		t.Errorf("erased content is there: %v, %v", e, err)
+	}
+	for _, o := range r.submit(r.phone("carol").Register()) {
+		if !errors.Is(o.Err, log.ErrSealed) || !strings.Contains(o.Err.Error(), "keys.example.org/log2") {
+			t.Errorf("after SEAL: %+v", o)
+		}
+	}
+	if o := r.accepted(body)[0]; o.Position != 5 {
+		t.Errorf("what was promised is at position %d", o.Position)
+	}
+	result, _ := r.look(nil, history(promised))
+	if !result.Sealed || result.Successor != "keys.example.org/log2" {
+		t.Errorf("a client sees %+v", result)
+	}
+	if err := r.stop(); err != nil {
+		t.Errorf("Run of a sealed log: %v", err)
+	}
+	if again, err := r.seal(t.Context(), "keys.example.org/log2"); err != nil || !bytes.Equal(again.Published(), last) {
+		t.Errorf("sealed again: %v", err)
+	}
+	for _, other := range []string{"", "keys.example.org/log3", string(origin)} {
+		if _, err := r.seal(t.Context(), other); err == nil {
+			t.Errorf("another successor %q", other)
+		}
+	}
+	if after := r.leaves(); len(after) != len(all) {
+		t.Errorf("%d leaves, then %d", len(all), len(after))
+	}
+}
+
+// Wherever sealing is cut off, doing it again ends in the same checkpoint, and
+// a server started in between serves a log that is sealed, or is not.
+func TestSealCutOff(t *testing.T) {
+	full := errors.New("no space left on device")
+	for what, cut := range map[string]func(*rig) error{
+		"before the batch": func(r *rig) error {
+			r.openStore()
+			defer r.store.Close()
+			l, err := log.Open(r.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.store.fail = full
+			return l.Seal(t.Context(), "")
+		},
+		"before the signed head": func(r *rig) error { return r.headFails(full, false) },
+		"with the signed head":   func(r *rig) error { return r.headFails(full, true) },
+	} {
+		r := newRig(t)
+		r.accepted(r.phone("alice").Register())
+		r.stop()
+		if err := cut(r); err == nil {
+			t.Errorf("%s: no error", what)
+		}
+		r.head.fail = nil
+		r.open()
+		_, sealed := r.log.Sealed()
+		if o := r.submit(r.phone("alice").Register())[0]; o.Err != nil {
+			t.Errorf("%s: what is logged: %v", what, o.Err)
+		}
+		if sealed == (what == "before the batch") {
+			t.Errorf("%s: sealed: %v", what, sealed)
+		}
+		r.stop()
+		l, err := r.seal(t.Context(), "")
+		if err != nil {
+			t.Fatalf("%s: again: %v", what, err)
+		}
+		if n, err := checkpoint.Parse(l.Published()); err != nil || n.Size != 5 {
+			t.Errorf("%s: published %s", what, l.Published())
+		}
+	}
+}
+
+// headFails seals a log whose signed head fails once, with or without effect.
+func (r *rig) headFails(why error, kept bool) error {
+	r.openStore()
+	defer r.store.Close()
+	l, err := log.Open(r.cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.head.fail, r.head.kept = why, kept
+	return l.Seal(r.t.Context(), "")
+}
+
+// Nothing is sealed before a quorum has confirmed where the log stands, and a
+// sealed log's cosignatures stay fresh.
+func TestSealCosigned(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.cfg.CosignTimeout = 20 * time.Millisecond
+	r.open()
+	r.accepted(r.phone("alice").Register())
+	r.stop()
+	head := r.head.note
+	for _, w := range ws {
+		w.set(func(w *witness) { w.down = true })
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := r.seal(ctx, ""); err == nil || !strings.Contains(err.Error(), "nothing was sealed") || !bytes.Equal(head, r.head.note) {
+		t.Errorf("without cosigners: %v", err)
+	}
+	for _, w := range ws {
+		w.set(func(w *witness) { w.down = false })
+	}
+	if _, err := r.seal(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	r.open()
+	r.published(5)
+	before := r.log.Published()
+	r.mu.Lock()
+	r.now = r.now.Add(2 * r.cfg.Heartbeat)
+	r.mu.Unlock()
+	until(t, "the witnesses have cosigned the SEAL anew", func() bool { return !bytes.Equal(before, r.log.Published()) })
+	r.published(5) // and of now
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	if all := r.leaves(); len(all) != 5 {
+		t.Errorf("%d leaves, want 5", len(all))
+	}
+}
+
+// A backup that is behind is not sealed: the log ends elsewhere.
+func TestSealOfOldBackup(t *testing.T) {
+	r, _ := threeWitnesses(t)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.stop()
+	disk, head := r.backup()
+	r.open()
+	r.accepted(p.Add())
+	r.published(6)
+	r.stop()
+	r.disk, r.head.note = disk, head
+	if _, err := r.seal(t.Context(), ""); !errors.Is(err, log.ErrReadOnly) || !bytes.Equal(head, r.head.note) || len(r.leaves()) != 4 {
+		t.Errorf("an old backup was sealed: %v", err)
+	}
+}
+
+// GENESIS names a predecessor that is another log's checkpoint, or none.
+func TestPredecessor(t *testing.T) {
+	for text, good := range map[string]bool{
+		checkpoint.Checkpoint{Origin: "keys.example.org/log0", Size: 7}.Text(): true,
+		checkpoint.Checkpoint{Origin: origin, Size: 7}.Text():                  false,
+		"keys.example.org/log0\n7\n":                                           false,
+	} {
+		r := makeRig(t)
+		s, err := pebble.Create(pebble.Config{Dir: "next", FS: vfs.NewMem()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := r.cfg
+		cfg.Store, cfg.Head, cfg.Predecessor = s, &memHead{}, text
+		if err := log.Create(cfg); (err == nil) != good {
+			t.Errorf("%q: %v", text, err)
+		}
+		for data := range s.Leaves(0, 1) {
+			if g, err := leaf.Parse(data); good && (err != nil || g.(*leaf.Genesis).Predecessor != text) {
+				t.Errorf("GENESIS is %+v", g)
+			}
+		}
+		s.Close()
+	}
+}
+
+// A store behind its signed head is read as it was last published, and nothing
+// is signed.
+func TestOpenToRead(t *testing.T) {
+	r := newRig(t)
+	p := r.phone("alice")
+	body := p.Register()
+	r.accepted(body)
+	r.stop()
+	disk, _ := r.backup()
+	r.open()
+	r.accepted(r.phone("bob").Register())
+	r.stop()
+	r.disk = disk
+	head := slices.Clone(r.head.note)
+	r.openStore()
+	_, why := log.Open(r.cfg)
+	if !errors.Is(why, log.ErrReadOnly) || !strings.Contains(why.Error(), "muster recover") {
+		t.Fatalf("opened: %v", why)
+	}
+	l, err := log.OpenToRead(r.cfg, why)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.run(l)
+	if err := r.ends(); !errors.Is(err, log.ErrReadOnly) {
+		t.Errorf("Run returned %v", err)
+	}
+	result, _ := r.look(nil, history(p))
+	r.sees(p, result.Accounts[0])
+	if o := r.accepted(body)[0]; o.Position != 2 {
+		t.Errorf("what is logged: %+v", o)
+	}
+	for _, wait := range []answer.Wait{answer.WaitPublished, answer.WaitDurable} {
+		o := l.Submit(t.Context(), [][]byte{r.phone("carol").Register()}, answer.Want{Wait: wait})[0]
+		if !errors.Is(o.Err, log.ErrReadOnly) {
+			t.Errorf("an event was taken: %+v", o)
+		}
+	}
+	if _, err := l.Entries(0, 4); err != nil {
+		t.Errorf("entries: %v", err)
+	}
+	if !bytes.Equal(head, r.head.note) {
+		t.Error("something was signed")
+	}
+}
+
+// The newest epochs may not have been published when the store came back: an
+// older one is shown.
+func TestOpenToReadShowsTheLastPublished(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	first := r.log.Published()
+	for _, w := range ws {
+		w.set(func(w *witness) { w.down = true })
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	r.log.Submit(ctx, [][]byte{p.Add()}, answer.Want{}) // stored, not published
+	r.stop()
+	r.head.note = nil
+	r.openStore()
+	_, why := log.Open(r.cfg)
+	l, err := log.OpenToRead(r.cfg, why)
+	if err != nil || !errors.Is(why, log.ErrReadOnly) {
+		t.Fatal(why, err)
+	}
+	r.run(l)
+	if !bytes.Equal(l.Published(), first) {
+		t.Errorf("published %s, want\n%s", l.Published(), first)
+	}
+	result, _ := r.look(nil, history(r.phone("alice")))
+	if result.Accounts[0].Seq != 0 {
+		t.Errorf("it shows %+v", result.Accounts[0])
+	}
+}
+
+// Halt stops signing; reads go on.
+func TestHalt(t *testing.T) {
+	r := newRig(t)
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	head := slices.Clone(r.head.note)
+	r.log.Halt(errors.New("a file is damaged"))
+	if err := r.ends(); !errors.Is(err, log.ErrReadOnly) || !strings.Contains(err.Error(), "a file is damaged") {
+		t.Errorf("Run returned %v", err)
+	}
+	if o := r.submit(p.Add())[0]; !errors.Is(o.Err, log.ErrReadOnly) {
+		t.Errorf("taken: %+v", o)
+	}
+	result, _ := r.look(nil, history(r.phone("alice")))
+	if result.Accounts[0].Seq != 0 || !bytes.Equal(head, r.head.note) {
+		t.Errorf("it shows %+v", result.Accounts[0])
+	}
+}
+
+// An epoch under way when Halt is called is not signed any more.
+func TestHaltBeforeTheSignature(t *testing.T) {
+	r := newRig(t)
+	head := slices.Clone(r.head.note)
+	r.store.stall = func() { r.log.Halt(errors.New("a file is damaged")) }
+	if o := r.submit(r.phone("alice").Register())[0]; o.Err == nil {
+		t.Errorf("acknowledged: %+v", o)
+	}
+	if err := r.ends(); !errors.Is(err, log.ErrReadOnly) || !bytes.Equal(head, r.head.note) {
+		t.Errorf("Run returned %v, and it signed: %v", err, !bytes.Equal(head, r.head.note))
+	}
+}
