@@ -127,8 +127,9 @@ func TestServeWaitsForCosigners(t *testing.T) {
 	}
 }
 
-// Somebody else signed with this log's key: a cosigner shows it, and the server
-// ends with a file that convicts the key.
+// Somebody else signed with this log's key: a cosigner shows it. The server
+// signs nothing more, keeps a file that convicts the key, and serves reads until
+// it is told to end.
 func TestServeKeepsEvidence(t *testing.T) {
 	dir := t.TempDir()
 	logs := filepath.Join(dir, "log")
@@ -155,8 +156,15 @@ func TestServeKeepsEvidence(t *testing.T) {
 	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := muster(t, "serve", "--dir", logs, "--listen", "127.0.0.1:0", "--policy", policy)
-	if s.code != exitRefuse || !strings.Contains(s.err, "two servers ran with this log's key") {
+	p := mustServe(t, logs, "--policy", policy)
+	until(t, "it says that it only serves reads", func(context.Context) bool {
+		return strings.Contains(p.stderr(), "muster: READ ONLY") && strings.Contains(p.stderr(), "two servers ran with this log's key")
+	})
+	if status, body := public(t, p.url+"/tile/entries/000.p/2"); status != http.StatusOK {
+		t.Errorf("reads: %d %s", status, body)
+	}
+	s := said{code: p.ends(), err: p.stderr()}
+	if s.code != exitRefuse {
 		t.Errorf("exit code %d, %s", s.code, s.err)
 	}
 	files, err := filepath.Glob(filepath.Join(logs, "evidence", "*.evidence"))

@@ -50,7 +50,7 @@ func (d logDir) storeConfig() pebble.Config { return pebble.Config{Dir: d.path("
 // create makes keys and an empty log. The signing key is written last of the
 // keys and before the store: a crash in between leaves a folder that open
 // refuses and that can be deleted, since nothing was signed with the key yet.
-func (d logDir) create(origin name.Origin) error {
+func (d logDir) create(origin name.Origin, predecessor string) error {
 	if ok, err := d.exists(); err != nil {
 		return err
 	} else if ok {
@@ -84,7 +84,7 @@ func (d logDir) create(origin name.Origin) error {
 		return err
 	}
 	defer s.Close()
-	return log.Create(log.Config{Origin: origin, Signer: signer, VRF: vrf.NewPrivateKey(vrfSeed), Store: s, Head: log.HeadFile(d.path("signed-head"))})
+	return log.Create(log.Config{Origin: origin, Signer: signer, VRF: vrf.NewPrivateKey(vrfSeed), Store: s, Head: log.HeadFile(d.path("signed-head")), Predecessor: predecessor})
 }
 
 // signer reads the log's signing key.
@@ -103,8 +103,9 @@ func (d logDir) signer() (*checkpoint.Signer, error) {
 	return s, nil
 }
 
-// open reads the keys and opens the store; the caller completes the Config.
-func (d logDir) open() (cfg log.Config, _ *pebble.Store, err error) {
+// open reads the keys and opens the store; the caller completes the Config. The
+// function, if any, hears of damaged files.
+func (d logDir) open(corrupted func(error)) (cfg log.Config, _ *pebble.Store, err error) {
 	if cfg.Signer, err = d.signer(); err != nil {
 		return cfg, nil, err
 	}
@@ -120,7 +121,9 @@ func (d logDir) open() (cfg log.Config, _ *pebble.Store, err error) {
 		return cfg, nil, err
 	}
 	cfg.Head = log.HeadFile(d.path("signed-head"))
-	s, err := pebble.Open(d.storeConfig())
+	at := d.storeConfig()
+	at.Corrupted = corrupted
+	s, err := pebble.Open(at)
 	if err != nil {
 		return cfg, nil, err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/musterlog/muster/api/credential"
 	"github.com/musterlog/muster/api/server"
 	"github.com/musterlog/muster/log"
-	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/name"
 )
 
@@ -109,7 +108,8 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	cfg, s, err := logDir(f.dir).open()
+	halt := new(halter)
+	cfg, s, err := logDir(f.dir).open(halt.corrupted)
 	if err != nil {
 		return err
 	}
@@ -125,10 +125,11 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	}
 	counts := newMetrics()
 	cfg.Metrics = counts
-	l, err := log.Open(cfg)
+	l, err := g.openLog(logDir(f.dir), cfg)
 	if err != nil {
 		return fmt.Errorf("opening the log in %s: %w", f.dir, err)
 	}
+	halt.set(l)
 	counts.watch(l)
 	limitMemory(l.Events())
 	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials, Metrics: counts})
@@ -149,20 +150,9 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	if !credentials.Required() {
 		g.say("everyone who reaches this address may do everything: submit, remove devices, erase (`muster token add` ends that)")
 	}
-	if l.Published() == nil {
-		g.say("waiting for cosigners: nothing is published before the quorum of %s is met; tiles and entries are served", g.policy)
-	}
+	g.sayState(l)
 	g.say("serving %s on %s://%s", cfg.Origin, scheme, listener.Addr())
-	err = g.runLog(ctx, l, server.Server(handler), listener)
-	var m *evidence.Misbehaviour
-	if errors.As(err, &m) {
-		path, kept := logDir(f.dir).keepEvidence(m)
-		if kept != nil {
-			return errors.Join(err, fmt.Errorf("keeping the evidence: %w", kept))
-		}
-		g.say("evidence that this log's key signed two histories: %s", path)
-	}
-	return err
+	return g.runLog(ctx, func(ctx context.Context) error { return g.sequence(ctx, logDir(f.dir), l) }, server.Server(handler), listener)
 }
 
 // readiness says whether lookups can be answered.
@@ -242,7 +232,7 @@ func (g *globals) prepare(f *serveFlags) error {
 	if f.origin == "" {
 		return usage("--init needs --origin: the log's name for ever")
 	}
-	return g.initLog(logDir(f.dir), f.origin)
+	return g.initLog(logDir(f.dir), f.origin, "")
 }
 
 // drainTime bounds how long a stopping server waits for answers on their way.
@@ -250,11 +240,11 @@ const drainTime = 4 * time.Second
 
 // runLog runs sequencer and server until ctx ends or the log cannot go on.
 // The server stops last, so that events sealed on the way out are acknowledged.
-func (g *globals) runLog(ctx context.Context, l *log.Log, s *http.Server, listener net.Listener) error {
+func (g *globals) runLog(ctx context.Context, run func(context.Context) error, s *http.Server, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sequenced := make(chan error, 1)
-	go func() { sequenced <- l.Run(ctx); cancel() }()
+	go func() { sequenced <- run(ctx); cancel() }()
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 
