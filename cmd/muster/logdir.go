@@ -29,6 +29,7 @@ import (
 //	credentials  who may do what, by the hashes of their tokens; without it, everybody everything
 //	signed-head  the newest checkpoint that was signed (better on another disk: a link will do)
 //	store/       the embedded store
+//	control      a socket, while the log is served: muster backup asks there
 //	evidence/    what convicts this log, if its key was used twice
 type logDir string
 

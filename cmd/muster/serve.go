@@ -131,6 +131,12 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	}
 	halt.set(l)
 	counts.watch(l)
+	stop, err := logDir(f.dir).serveControl(s)
+	if err != nil {
+		g.say("no backups while this log is served: %v", err)
+	} else {
+		defer stop()
+	}
 	limitMemory(l.Events())
 	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials, Metrics: counts})
 	if err != nil {

@@ -49,6 +49,7 @@ type Config struct {
 // Store is a store.Store in a folder.
 type Store struct {
 	db   *pebbledb.DB
+	fs   vfs.FS
 	lock io.Closer
 
 	notes     sync.Mutex // held by PutNote: it looks before it writes
@@ -136,7 +137,7 @@ func reopen(cfg *Config, o *pebbledb.Options) (*Store, error) {
 // open takes the lock before Pebble looks at its files: opening replays and
 // deletes some, which would hurt a process that has them open.
 func open(cfg *Config, o *pebbledb.Options) (_ *Store, err error) {
-	s := &Store{lock: io.NopCloser(nil)}
+	s := &Store{fs: cfg.FS, lock: io.NopCloser(nil)}
 	if cfg.FS == vfs.Default {
 		if s.lock, err = durable.Lock(cfg.FS.PathJoin(cfg.Dir, "LOCK")); err != nil {
 			return nil, err
