@@ -63,7 +63,7 @@ func TestSeal(t *testing.T) {
 	r.stop()
 	r.openStore()
 	body := promised.Register()
-	if err := r.store.Reserve([]store.Pending{{Account: promised.Account(), MergeBy: start + 60_000, Body: body}}); err != nil {
+	if err := r.store.Reserve([]store.Pending{{Account: promised.Account(), Opening: name.Opening{1}, MergeBy: start + 60_000, Body: body}}); err != nil {
 		t.Fatal(err)
 	}
 	r.store.Close()

@@ -104,9 +104,9 @@ func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {
 }
 
 // commitment is the one of an event's leaf: made again from what it opens to,
-// which is quicker than to read the leaf, or read once that is erased.
+// which is quicker than to read the leaf, or read once that is erased or lost.
 func (v *view) commitment(e *store.Event) (c name.Commitment, err error) {
-	if len(e.Body) > 0 {
+	if len(e.Body) > 0 && e.Opening != (name.Opening{}) {
 		return commitment.Commit(e.Opening, e.Account.Label(), e.Seq, e.Body), nil
 	}
 	_, parsed, err := leafAt(v.cfg.Store, e.Position)
@@ -161,6 +161,9 @@ func (l *Log) receipt(id name.AccountID, seq uint32) ([]byte, error) {
 	}
 	if len(e.Body) == 0 {
 		return nil, errors.New("the event's content was erased: there is no receipt for it any more")
+	}
+	if e.Opening == (name.Opening{}) {
+		return nil, errors.New("the event is logged, but its opening was lost with an older store: there is no receipt for it any more")
 	}
 	note, size, err := l.cfg.Store.NoteAbove(e.Position)
 	if err != nil {

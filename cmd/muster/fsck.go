@@ -89,6 +89,9 @@ func (g *globals) checkStore(ctx context.Context, dir logDir, cfg fsck.Config) e
 func lookedAt(cfg fsck.Config, r *fsck.Report) string {
 	text := fmt.Sprintf("%s: %d leaves, %d epochs with their maps, %d tiles, %d events (%d erased), %d accounts, %d VRF proofs, %d checkpoints, %d promised events",
 		cfg.Origin, r.Leaves, r.Epochs, r.Tiles, r.Events, r.Erased, r.Accounts, r.Proofs, r.Notes, r.Reserved)
+	if r.Unopened > 0 {
+		text += fmt.Sprintf("; %d events have no openings, as after recover", r.Unopened)
+	}
 	if r.Sealed {
 		text += "; it is sealed"
 	}

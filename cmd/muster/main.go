@@ -124,7 +124,7 @@ list they are given; owners see every event on their account.`,
 	}
 	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), proofCommand(g), verifyProofCommand(g), policyCommand(g))
 	add("agent", registerCommand(g), linkCommand(g), unlinkCommand(g), confirmCommand(g), reregisterCommand(g))
-	add("operate", initCommand(g), serveCommand(g), sealCommand(g), fsckCommand(g), backupCommand(g), submitCommand(g), importCommand(g), benchCommand(g), operatorCommand(g), tokenCommand(g))
+	add("operate", initCommand(g), serveCommand(g), sealCommand(g), fsckCommand(g), backupCommand(g), recoverCommand(g), submitCommand(g), importCommand(g), benchCommand(g), operatorCommand(g), tokenCommand(g))
 	add("honest", witnessCommand(g), auditCommand(g), monitorCommand(g), evidenceCommand(g))
 	root.AddCommand(demoCommand(g), versionCommand(g))
 	return root

@@ -18,7 +18,7 @@ var ErrBehind = errors.New("this server is behind what the client has seen")
 
 // errErased: an ERASE was published while this answer was on its way, and the
 // content went. The newer checkpoint answers without it.
-var errErased = fmt.Errorf("%w: the account was erased meanwhile", ErrBehind)
+var errErased = fmt.Errorf("%w: the account was erased meanwhile, or its history was lost here", ErrBehind)
 
 // None stands for "no such event" where a seq is due.
 const None = noSeq
@@ -193,7 +193,7 @@ func assembleAccount(v View, s *span) (*Account, []prefix.Query, error) {
 		}
 		version := Version{Seq: seq, Form: Closed, Position: rec.Position, Commitment: rec.Commitment}
 		if int64(seq) >= s.from && int64(seq) < s.to {
-			if len(rec.Event) == 0 {
+			if len(rec.Event) == 0 || rec.Opening == (name.Opening{}) {
 				return nil, nil, errErased
 			}
 			version.Form, version.Opening, version.Event = Opened, rec.Opening, rec.Event

@@ -47,6 +47,7 @@ type Report struct {
 	Leaves, Epochs, Events, Tiles uint64
 	Accounts                      uint64
 	Erased                        uint64 // events whose content is erased: their leaves were compared, and nothing else
+	Unopened                      uint64 // events whose openings were lost: their bodies were replayed, not compared with their leaves
 	Indexes                       uint64 // events whose index was computed from the VRF key
 	Proofs, Notes, Reserved       uint64
 	Sealed                        bool

@@ -240,6 +240,8 @@ func (c *check) nextEvent(row string, e *store.Event) {
 		if e.Opening != (name.Opening{}) {
 			c.differ(row, "its content is erased, but not its opening")
 		}
+	case e.Opening == (name.Opening{}):
+		c.report.Unopened++
 	case commitment.Commit(e.Opening, e.Account.Label(), e.Seq, e.Body) != l.Commitment:
 		c.differ(row, "its content and opening do not give the commitment of its leaf")
 	}

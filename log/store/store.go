@@ -36,7 +36,7 @@ type Event struct {
 	Account  name.AccountID
 	Seq      uint32
 	Position uint64       // of its EVENT leaf
-	Opening  name.Opening // zero once erased
+	Opening  name.Opening // zero once erased, or if it was lost with an older store
 	Body     []byte       // the encoded Event; empty once erased
 
 	// What answers need to know as of this event, so that an older checkpoint

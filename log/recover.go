@@ -1,0 +1,383 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/commitment"
+	"github.com/musterlog/muster/log/event"
+	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
+	"github.com/musterlog/muster/log/store"
+)
+
+// PublicTree is the published log under one checkpoint: what it gives has been
+// recomputed up to that checkpoint's root before it gives it.
+type PublicTree interface {
+	Checkpoint() checkpoint.Checkpoint
+	RootAt(ctx context.Context, size uint64) (name.TreeRoot, error)
+	Leaves(ctx context.Context, from uint64) iter.Seq2[[]byte, error]
+}
+
+// Content is what a log of unlinkable leaves cannot give back: an event, and
+// the opening of its commitment.
+type Content struct {
+	Body    []byte       // the encoded Event
+	Opening name.Opening // zero: unknown
+}
+
+// Recovered is what Recover did.
+type Recovered struct {
+	From, To uint64 // sizes
+	Epochs   uint64
+	Events   uint64
+	Closed   uint64 // events without an opening: they cannot be shown, the account goes on
+}
+
+// Missing says which events cannot be rebuilt, since nobody gave their bodies.
+type Missing struct{ Positions []uint64 }
+
+func (m *Missing) Error() string {
+	return fmt.Sprintf("the bodies of %d events are missing, the first at position %d: the log cannot go on without them, since their accounts could not", len(m.Positions), m.Positions[0])
+}
+
+// Recover brings a store that is behind up to the checkpoint that note holds,
+// which the log has signed, and which the caller has found to be the newest that
+// anybody has seen. It signs nothing: it proves that what it rebuilds has the
+// signed root, makes note the signed head, and only then writes. Until it is
+// done, in one run or several, Open finds the store behind its signed head.
+//
+// Every event since must have its Content, in any order and with others among
+// it; only of those that an ERASE has deleted since nothing is needed. Without
+// opening nobody can be shown an event, as if its content were erased; first
+// lookups of its account work again from the next event that the primary signs.
+// That such a body is the one that was logged, nothing proves but its index and
+// the account's rules.
+func Recover(ctx context.Context, cfg Config, note []byte, tree PublicTree, content []Content) (*Recovered, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	r := &recovery{Log: newLog(cfg), tree: tree}
+	if err := r.begin(ctx, note); err != nil {
+		return nil, err
+	}
+	if err := r.index(content); err != nil {
+		return nil, err
+	}
+	if err := r.complete(ctx); err != nil {
+		return nil, err
+	}
+	// From here on the store is behind its signed head, and signs nothing,
+	// whenever this is cut off.
+	if err := cfg.Head.Store(note); err != nil {
+		return nil, err
+	}
+	if err := r.rebuild(ctx); err != nil {
+		return nil, err
+	}
+	root, err := r.seq.tree.root(cfg.Store)
+	if err != nil || name.TreeRoot(root) != r.target.Root || r.seq.state.Size != r.target.Size {
+		return nil, errors.Join(err, fmt.Errorf("the rebuilt log of %d leaves has root %x, signed is %s at size %d", r.seq.state.Size, root, r.target.Root, r.target.Size))
+	}
+	if err := cfg.Store.PutNote(r.target.Size, note); err != nil {
+		return nil, fmt.Errorf("keeping the published checkpoint: %w", err)
+	}
+	return &r.done, nil
+}
+
+// recovery is one Recover under way.
+type recovery struct {
+	*Log
+	tree   PublicTree
+	target *checkpoint.Note
+	done   Recovered
+	known  map[name.Index]known
+}
+
+// known is what is known of an index: an event, or that it was erased.
+type known struct {
+	account name.AccountID
+	seq     uint32
+	content *Content // nil: erased
+}
+
+func (c *Content) opens(k known, leaf name.Commitment) bool {
+	return commitment.Commit(c.Opening, k.account.Label(), k.seq, c.Body) == leaf
+}
+
+// begin reads where the store is, and refuses a target that does not extend
+// it, or that lies below or beside what was signed.
+func (r *recovery) begin(ctx context.Context, note []byte) (err error) {
+	if r.target, err = checkpoint.Parse(note); err != nil {
+		return fmt.Errorf("reading the checkpoint to recover: %w", err)
+	}
+	if r.target.Origin != r.cfg.Origin || r.target.Checkpoint != r.tree.Checkpoint() {
+		return fmt.Errorf("the checkpoint to recover is of log %q, this one is %q", r.target.Origin, r.cfg.Origin)
+	}
+	if err := r.signedByUs(r.target); err != nil {
+		return fmt.Errorf("the checkpoint to recover: %w", err)
+	}
+	state, err := r.cfg.Store.State()
+	if err != nil {
+		return fmt.Errorf("reading the store's state: %w", err)
+	}
+	if state.Size < 2 {
+		return errors.New("the store holds no log: restore a backup first, however old")
+	}
+	if err := r.loadGenesis(); err != nil {
+		return err
+	}
+	if err := r.seq.load(r.cfg.Store, state, r.cfg.Prefix); err != nil {
+		return err
+	}
+	r.done.From, r.done.To = state.Size, r.target.Size
+	if state.Size > r.target.Size {
+		return fmt.Errorf("the store has %d leaves, the checkpoint to recover is of size %d: find a newer one", state.Size, r.target.Size)
+	}
+	if err := r.extends(ctx, "the store", state.Size, func() (name.TreeRoot, error) {
+		root, err := r.seq.tree.root(r.cfg.Store)
+		return name.TreeRoot(root), err
+	}); err != nil {
+		return err
+	}
+	raw, err := r.cfg.Head.Load()
+	if err != nil || raw == nil {
+		return err
+	}
+	head, err := checkpoint.Parse(raw)
+	if err == nil {
+		err = r.signedByUs(head)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the signed head: %w", err)
+	}
+	return r.extends(ctx, "the signed head", head.Size, func() (name.TreeRoot, error) { return head.Root, nil })
+}
+
+// extends holds a root that we have against the one that the tree had then.
+func (r *recovery) extends(ctx context.Context, what string, size uint64, root func() (name.TreeRoot, error)) error {
+	if size > r.target.Size {
+		return fmt.Errorf("%s is of size %d, the checkpoint to recover of %d: more was signed; find a newer one", what, size, r.target.Size)
+	}
+	have, err := root()
+	if err != nil {
+		return err
+	}
+	then, err := r.tree.RootAt(ctx, size)
+	if err != nil {
+		return err
+	}
+	if have != then {
+		return &Forked{Note: r.target.Bytes(), Why: fmt.Sprintf("%s has root %s at size %d, the published log %s: these are two histories, and neither is changed. Find out by `muster fsck` and the cosigners which one is true", what, have, size, then)}
+	}
+	return nil
+}
+
+// index finds out by the VRF key which leaf each content may be of.
+func (r *recovery) index(content []Content) error {
+	content = slices.Clone(content)
+	for p, err := range r.cfg.Store.Pending() {
+		if err != nil {
+			return fmt.Errorf("reading the promised events: %w", err)
+		}
+		content = append(content, Content{Body: p.Body, Opening: p.Opening})
+	}
+	var alphas [][]byte
+	var all []known
+	for i := range content {
+		e, err := event.Parse(content[i].Body)
+		if err != nil {
+			return fmt.Errorf("content %d: %w", i, err)
+		}
+		from := e.Seq
+		if e.Type == event.Erase { // what lies before it may be gone
+			at, err := r.committed(e.Account)
+			if err != nil {
+				return err
+			}
+			if from = min(at.Next, e.Seq); uint64(e.Seq-from) > r.target.Size-r.done.From {
+				continue // more events than there are: another log's, or nobody's
+			}
+		}
+		for seq := from; seq <= e.Seq; seq++ {
+			k := known{e.Account, seq, nil}
+			if seq == e.Seq {
+				k.content = &content[i]
+			}
+			all, alphas = append(all, k), append(alphas, e.Account.Label().VRFInput(seq))
+		}
+	}
+	r.known = make(map[name.Index]known, len(all))
+	for i, index := range r.cfg.VRF.EvaluateAll(alphas) {
+		have, ok := r.known[index]
+		if !ok || have.content == nil || all[i].content != nil && have.content.Opening == (name.Opening{}) {
+			r.known[index] = all[i]
+		}
+	}
+	return nil
+}
+
+// complete looks, before anything is written, whether every event is known.
+func (r *recovery) complete(ctx context.Context) error {
+	var missing []uint64
+	position := r.seq.state.Size
+	for data, err := range r.tree.Leaves(ctx, position) {
+		if err != nil {
+			return err
+		}
+		l, err := leaf.Parse(data)
+		if err != nil {
+			return fmt.Errorf("leaf %d of the published log: %w", position, err)
+		}
+		if e, ok := l.(*leaf.Event); ok {
+			k, ok := r.known[e.Index]
+			if !ok {
+				missing = append(missing, position)
+			} else if c := k.content; c != nil && !c.opens(k, e.Commitment) && c.Opening != (name.Opening{}) {
+				return fmt.Errorf("the content given for position %d, seq %d of account %s, is not what was logged there", position, k.seq, k.account)
+			}
+		}
+		position++
+	}
+	if len(missing) > 0 {
+		return &Missing{missing}
+	}
+	return nil
+}
+
+// rebuild commits epoch after epoch, each proven to be in the target's tree.
+func (r *recovery) rebuild(ctx context.Context) error {
+	var leaves [][]byte
+	for data, err := range r.tree.Leaves(ctx, r.seq.state.Size) {
+		if err != nil {
+			return err
+		}
+		leaves = append(leaves, data)
+		parsed, err := leaf.Parse(data)
+		if err != nil {
+			return err
+		}
+		if e, ok := parsed.(*leaf.Epoch); ok {
+			if err := r.epoch(leaves, e); err != nil {
+				return fmt.Errorf("rebuilding epoch %d: %w", e.Epoch, err)
+			}
+			leaves = nil
+		}
+	}
+	if len(leaves) > 0 {
+		return errors.New("the published log does not end in EPOCH or SEAL")
+	}
+	return nil
+}
+
+func (r *recovery) epoch(leaves [][]byte, e *leaf.Epoch) error {
+	q := &r.seq
+	b := &store.Batch{First: q.state.Size, Leaves: leaves, Erase: q.erase}
+	accounts := make(map[name.AccountID]*store.Account)
+	var hashes []leaf.Hash
+	for i, data := range leaves {
+		hashes = append(hashes, leaf.HashOf(data))
+		l, err := leaf.Parse(data)
+		if err != nil {
+			return err
+		}
+		if l, ok := l.(*leaf.Event); ok {
+			if err := r.event(b, accounts, b.First+uint64(i), l); err != nil {
+				return fmt.Errorf("the event at position %d: %w", b.First+uint64(i), err)
+			}
+		}
+	}
+	b.Accounts = slices.Collect(maps.Values(accounts))
+	var prefixes *prefix.Tree
+	err := r.cfg.Store.ReadPrefix(func(stored prefix.Leaves) (err error) {
+		prefixes, err = q.prefixes.Update(stored, b.Prefix, b.First+uint64(len(leaves)))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var next *tree
+	next, b.Tiles = q.tree.appended(hashes)
+	b.State = store.State{Size: next.size, Epochs: e.Epoch + 1, Keys: e.Keys, TimeMs: e.TimeMs, First: e.First}
+	if e.PrefixRoot != prefixes.Root() || e.Keys != prefixes.Len() || e.Epoch != q.state.Epochs || e.First != b.First || e.Position()+1 != next.size {
+		return errors.New("its EPOCH does not follow from its events and the epochs before: the published log breaks its own rules")
+	}
+	// A crash leaves this epoch whole or not at all; the next run goes on there.
+	if err := r.cfg.Store.Commit(b); err != nil {
+		return err
+	}
+	if err := r.readBack(b, hashes); err != nil {
+		return fmt.Errorf("reading back what was stored: %w", err)
+	}
+	q.state, q.tree, q.prefixes, q.epoch, q.erase = b.State, next, prefixes, *e, nil
+	for i := range b.Events {
+		q.noteErasure(&b.Events[i])
+	}
+	r.done.Epochs++
+	r.done.Events += uint64(len(b.Events))
+	return nil
+}
+
+// event rebuilds the rows of one event.
+func (r *recovery) event(b *store.Batch, accounts map[name.AccountID]*store.Account, position uint64, l *leaf.Event) (err error) {
+	k, ok := r.known[l.Index]
+	if !ok {
+		return &Missing{[]uint64{position}}
+	}
+	b.Prefix = append(b.Prefix, prefix.Leaf{Index: l.Index, Hash: prefix.LeafHash(l.Index, prefix.Value(position, l.Commitment)), Position: position})
+	row := store.Event{Account: k.account, Seq: k.seq, Position: position, Erase: store.None}
+	if k.content == nil {
+		b.Events = append(b.Events, row)
+		r.done.Closed++
+		return nil
+	}
+	at := accounts[k.account]
+	if at == nil {
+		if at, err = r.committed(k.account); err != nil {
+			return err
+		}
+	}
+	parsed, err := event.Parse(k.content.Body)
+	if err != nil {
+		return err
+	}
+	if at, err = after(r.id, at, parsed); err != nil {
+		return err
+	}
+	accounts[k.account] = at
+	row.Anchor, row.Erase = at.Anchor, at.Erase
+	for _, d := range at.Devices {
+		row.Live = append(row.Live, d.KeyIndex)
+	}
+	switch {
+	case k.content.opens(k, l.Commitment):
+		row.Opening, row.Body = k.content.Opening, k.content.Body
+	case k.content.Opening == (name.Opening{}):
+		row.Body = k.content.Body
+		r.done.Closed++
+	default:
+		return errors.New("its content and opening are not those of its leaf")
+	}
+	b.Events = append(b.Events, row)
+	return nil
+}
+
+// after is the account one event on; ERASE may follow events that are unknown.
+func after(id name.LogID, at *store.Account, e *event.Event) (*store.Account, error) {
+	if e.Type == event.Erase && e.Seq > at.Next {
+		a, err := event.Anchor(id, e.Account, event.Check(e), nil)
+		if err != nil {
+			return nil, err
+		}
+		return &store.Account{Account: *a, Anchor: e.Seq, Erase: e.Seq}, nil
+	}
+	next := *at
+	next.Account = *at.Account.Clone()
+	return &next, follow(&next, event.Check(e, at.Keys()...))
+}

@@ -1,0 +1,291 @@
+package log_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"testing"
+
+	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/liar"
+	"github.com/musterlog/muster/log/store"
+	"github.com/musterlog/muster/verifier"
+	"github.com/musterlog/muster/witness/follow"
+)
+
+// mirror is a running log's public files.
+type mirror struct{ *log.Log }
+
+func (m mirror) Checkpoint(context.Context) ([]byte, error) { return m.Published(), nil }
+func (m mirror) Tile(_ context.Context, level int, n uint64, width int) ([]byte, error) {
+	return m.Log.Tile(level, n, width)
+}
+func (m mirror) Entries(_ context.Context, n uint64, width int) ([]byte, error) {
+	return m.Log.Entries(n, width)
+}
+
+type publicTree struct{ *follow.Tree }
+
+func (t publicTree) Leaves(ctx context.Context, from uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for b, err := range t.Bundles(ctx, from) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, data := range b.Leaves {
+				if !yield(data, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// lost is a log that goes on, and what was backed up of it before.
+type lost struct {
+	*rig         // goes on
+	old     *rig // restored, without its signed head
+	content []log.Content
+	alice   *liar.Phone
+	carol   *liar.Phone
+	note    []byte
+}
+
+func newLost(t *testing.T) *lost {
+	r := newRig(t)
+	l := &lost{rig: r, alice: r.phone("alice"), carol: r.phone("carol")}
+	r.accepted(l.alice.Register())
+	r.stop()
+	disk, _ := r.backup()
+	l.old = &rig{t: t, disk: disk, head: &memHead{}, cfg: r.cfg, now: r.now}
+	l.old.cfg.Head = l.old.head
+	t.Cleanup(func() { l.old.stop() })
+	r.open()
+	send := func(keep bool, bodies ...[]byte) {
+		for i, o := range r.accepted(bodies...) {
+			p, err := answer.ParsePublished(o.Receipt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if keep {
+				l.content = append(l.content, log.Content{Body: bodies[i], Opening: p.Opening})
+			}
+		}
+	}
+	bob := r.phone("bob")
+	send(true, l.alice.Add(), l.alice.Add())
+	send(false, bob.Register(), bob.Add()) // erased below
+	send(true, l.carol.Register(), bob.Erase())
+	send(true, l.alice.Remove(1), l.carol.Add(), l.carol.Confirm(), l.carol.Add())
+	l.note = r.log.Published()
+	return l
+}
+
+func (l *lost) tree() log.PublicTree {
+	l.t.Helper()
+	n, err := checkpoint.Parse(l.note)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	t, err := follow.Open(l.t.Context(), mirror{l.log}, n.Checkpoint)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return publicTree{t}
+}
+
+func (l *lost) recover(content []log.Content) (*log.Recovered, error) {
+	l.t.Helper()
+	l.old.openStore()
+	defer l.old.store.Close()
+	return log.Recover(l.t.Context(), l.old.cfg, l.note, l.tree(), content)
+}
+
+// size is that of the restored store.
+func (l *lost) size() uint64 {
+	l.t.Helper()
+	return uint64(len(l.old.leaves()))
+}
+
+// A restored backup gets what it lacks from the public files and the receipts
+// that submitters kept: the same log, with which clients go on.
+func TestRecover(t *testing.T) {
+	l := newLost(t)
+	_, before := l.look(nil, history(l.alice), history(l.carol))
+	l.old.openStore()
+	if _, err := log.Open(l.old.cfg); !errors.Is(err, log.ErrReadOnly) {
+		t.Fatalf("a backup without its signed head: %v", err)
+	}
+	l.old.store.Close()
+	slices.Reverse(l.content)
+	done, err := l.recover(l.content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done.From != 4 || done.Events != 10 || done.Closed != 2 || done.Epochs < 4 {
+		t.Errorf("it did %+v", done)
+	}
+	if string(l.old.head.note) != string(l.head.note) {
+		t.Error("the signed head is another")
+	}
+	l.old.open()
+	if string(l.old.log.Published()) != string(l.note) {
+		t.Errorf("it publishes %s", l.old.log.Published())
+	}
+	result, _ := l.old.look(before, history(l.alice), history(l.carol), history(l.phone("bob")))
+	l.old.sees(l.alice, result.Accounts[0])
+	l.old.sees(l.carol, result.Accounts[1])
+	l.old.accepted(l.alice.Add(), l.carol.Confirm())
+	result, _ = l.old.look(before, history(l.alice), history(l.carol))
+	l.old.sees(l.alice, result.Accounts[0])
+	l.old.sees(l.carol, result.Accounts[1])
+}
+
+// Without openings the log goes on all the same; accounts can be looked up again
+// from the next event that their primary signs.
+func TestRecoverWithoutOpenings(t *testing.T) {
+	l := newLost(t)
+	for i := range l.content {
+		l.content[i].Opening = [16]byte{}
+	}
+	if done, err := l.recover(l.content); err != nil || done.Closed != 10 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	l.old.open()
+	l.old.accepted(l.carol.Confirm())
+	result, _ := l.old.look(nil, verifier.Question{Account: l.carol.Account()})
+	l.old.sees(l.carol, result.Accounts[0])
+	request := (&answer.Request{Asks: []answer.Ask{{Account: l.carol.Account(), Kind: answer.History, Most: 9}}}).Bytes()
+	if _, err := l.old.log.Lookup(t.Context(), request); !errors.Is(err, answer.ErrBehind) {
+		t.Errorf("what cannot be opened: %v", err)
+	}
+	if o := l.old.submit(l.content[0].Body)[0]; o.Err == nil {
+		t.Errorf("a receipt without an opening: %+v", o)
+	}
+}
+
+// What is not given is named, and nothing is written.
+func TestRecoverRefuses(t *testing.T) {
+	l := newLost(t)
+	untouched := func(what string) {
+		t.Helper()
+		if l.size() != 4 || l.old.head.note != nil {
+			t.Errorf("%s: it wrote: size %d, head %q", what, l.size(), l.old.head.note)
+		}
+	}
+	var missing *log.Missing
+	if _, err := l.recover(l.content[1:]); !errors.As(err, &missing) || fmt.Sprint(missing.Positions) != "[4]" {
+		t.Errorf("without the first event: %v", err)
+	}
+	untouched("without the first event")
+
+	wrong := slices.Clone(l.content)
+	wrong[2].Opening[0] ^= 1
+	if _, err := l.recover(wrong); err == nil {
+		t.Error("a wrong opening is taken")
+	}
+	untouched("a wrong opening")
+
+	note := l.note
+	stranger, err := checkpoint.NewSigner(string(origin), liar.Seed("stranger"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := checkpoint.Parse(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.note = stranger.Sign(n.Checkpoint)
+	if _, err := l.recover(l.content); err == nil {
+		t.Error("a checkpoint of another key is taken")
+	}
+	untouched("another key")
+	l.note = note
+
+	// Something larger, or something else, was signed.
+	for what, c := range map[string]checkpoint.Checkpoint{
+		"larger": {Origin: origin, Size: n.Size + 1, Root: n.Root},
+		"beside": {Origin: origin, Size: n.Size},
+	} {
+		head := l.cfg.Signer.Sign(c)
+		l.old.head.note = head
+		if _, err := l.recover(l.content); err == nil || string(l.old.head.note) != string(head) || l.size() != 4 {
+			t.Errorf("%s than the target: %v", what, err)
+		}
+		l.old.head.note = nil
+	}
+
+	// A store that is on another history.
+	other := newRig(t)
+	other.accepted(l.phone("mallory").Register())
+	other.stop()
+	old := l.old
+	l.old = other
+	head := other.head.note
+	var forked *log.Forked
+	if _, err := l.recover(l.content); !errors.As(err, &forked) || string(other.head.note) != string(head) {
+		t.Errorf("another history: %v", err)
+	}
+	l.old = old
+
+	// A store that is ahead.
+	l.old = l.rig
+	tree := l.tree()
+	l.accepted(l.phone("dave").Register())
+	if _, err := log.Recover(t.Context(), l.cfg, note, tree, l.content); err == nil {
+		t.Error("a store that is ahead is cut")
+	}
+}
+
+// Cut off at any epoch, the store signs nothing, and the next run completes it.
+func TestRecoverCutOff(t *testing.T) {
+	full := errors.New("no space left on device")
+	for commits := range 4 {
+		l := newLost(t)
+		l.old.openStore()
+		n := 0
+		l.old.store.stall = func() {
+			if n++; n > commits {
+				l.old.store.fail = full
+			}
+		}
+		if _, err := log.Recover(t.Context(), l.old.cfg, l.note, l.tree(), l.content); !errors.Is(err, full) {
+			t.Fatalf("after %d commits: %v", commits, err)
+		}
+		l.old.store.Close()
+		l.old.openStore()
+		if _, err := log.Open(l.old.cfg); !errors.Is(err, log.ErrReadOnly) {
+			t.Errorf("after %d commits it opens: %v", commits, err)
+		}
+		l.old.store.Close()
+		if _, err := l.recover(l.content); err != nil {
+			t.Fatalf("after %d commits, again: %v", commits, err)
+		}
+		l.old.open()
+		result, _ := l.old.look(nil, history(l.alice), history(l.carol))
+		l.old.sees(l.alice, result.Accounts[0])
+		l.old.sees(l.carol, result.Accounts[1])
+	}
+}
+
+// A promise in the backup opens its event.
+func TestRecoverPromised(t *testing.T) {
+	l := newLost(t)
+	l.old.openStore()
+	first := l.content[0]
+	if err := l.old.store.Reserve([]store.Pending{{Account: l.alice.Account(), Seq: 1, Opening: first.Opening, Body: first.Body}}); err != nil {
+		t.Fatal(err)
+	}
+	l.old.store.Close()
+	if done, err := l.recover(l.content[1:]); err != nil || done.Closed != 2 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	l.old.open()
+	result, _ := l.old.look(nil, history(l.alice))
+	l.old.sees(l.alice, result.Accounts[0])
+}
