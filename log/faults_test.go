@@ -2,6 +2,7 @@ package log_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -204,6 +205,37 @@ func TestClock(t *testing.T) {
 		t.Errorf("an epoch was sealed an hour ahead of the clock: %+v", o)
 	}
 	back(time.Hour + time.Minute)
+	r.accepted(body)
+}
+
+// A log that starts with a clock that is years ahead signs nothing, since its
+// cosigners' times do not fit: one such epoch, and clients refuse all after it.
+func TestClockYearsAhead(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.cfg.CosignTimeout = 20 * time.Millisecond
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.stop()
+	right := r.now
+	for _, w := range ws {
+		w.set(func(w *witness) { w.now = func() time.Time { return right } })
+	}
+	r.now, r.cfg.Heartbeat = right.AddDate(10, 0, 0), time.Millisecond
+	head := bytes.Clone(r.head.note)
+	r.open()
+	body := p.Add()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if o := r.log.Submit(ctx, [][]byte{body}, answer.Want{})[0]; o.Err == nil {
+		t.Errorf("acknowledged ten years ahead: %+v", o)
+	}
+	r.stop()
+	if !bytes.Equal(head, r.head.note) {
+		t.Error("something was signed ten years ahead")
+	}
+	r.now, r.cfg.Heartbeat = right, time.Hour
+	r.open()
 	r.accepted(body)
 }
 
