@@ -133,6 +133,11 @@ func TestRecover(t *testing.T) {
 	if string(l.old.head.note) != string(l.head.note) {
 		t.Error("the signed head is another")
 	}
+	l.old.openStore()
+	if note, size, err := l.old.store.NoteAbove(done.To - 1); err != nil || size != done.To || string(note) != string(l.note) {
+		t.Errorf("the recovered checkpoint is not kept: %v", err)
+	}
+	l.old.store.Close()
 	l.old.open()
 	if string(l.old.log.Published()) != string(l.note) {
 		t.Errorf("it publishes %s", l.old.log.Published())

@@ -2,6 +2,7 @@ package fsck_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -317,6 +318,12 @@ func TestStray(t *testing.T) {
 		return m
 	}
 	account, note := first('h'), first('c')
+	n, err := checkpoint.Parse(r.head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Size-- // an EVENT is the last leaf there
+	between := row{binary.BigEndian.AppendUint64([]byte("c"), n.Size), r.cfg.Signer.Sign(n.Checkpoint)}
 	for _, stray := range []row{
 		{[]byte("q"), []byte("value")},
 		{[]byte{0xff, 1}, nil},
@@ -325,7 +332,7 @@ func TestStray(t *testing.T) {
 		{append([]byte("L\x00\x00\x00\x00\x00\x00\x01\xff"), 2), make([]byte, 272*32)}, // a tile with too few leaves
 		{append([]byte("L\x00\x00\x00\x00\x00\x00\x00\xfe"), 2), make([]byte, 272*32)}, // a tile that ends nowhere
 		{append([]byte("L\x00\x00\x00\x00\x00\x00\x0f\xff"), 0), first('L').value},     // a leaf beyond the end
-		moved('a', 1), moved('a', 36), moved('h', 1), moved('x', 1), moved('p', 1), moved('c', 1),
+		moved('a', 1), moved('a', 36), moved('h', 1), moved('x', 1), moved('p', 1), moved('c', 1), between,
 		{[]byte{'r', 8: 9}, first('r').value}, // promised twice
 	} {
 		r.set(stray.key, stray.value)
