@@ -19,8 +19,12 @@ func (c *check) position(row string, r store.PositionRow) {
 }
 
 func (c *check) prefixLeaf(row string, l prefix.Leaf) {
-	if _, err := c.Store.Value(l); err != nil {
+	index, value, err := c.Store.At(l.Position)
+	switch {
+	case err != nil:
 		c.differ(row, "%v", err)
+	case index != l.Index || prefix.LeafHash(index, value) != l.Hash:
+		c.differ(row, "it or the EVENT at position %d was changed: they do not fit together", l.Position)
 	}
 }
 

@@ -390,7 +390,7 @@ func TestRules(t *testing.T) {
 		{epoch, 33, nil, "signed head: it has root"},
 		{event, 1, r.cfg.VRF, "its index is not the one of its account"},
 		{event, 1, nil, "its index is not the one that row p"},
-		{event, 1, nil, "not the prefix leaf of the EVENT"},
+		{event, 1, nil, "they do not fit together"},
 		{event, 40, nil, "do not give the commitment"},
 		{content, 36, nil, "do not give the commitment"},
 		{content, 55, nil, "but the account has"},

@@ -88,7 +88,7 @@ func (c *check) inserted(row string, position uint64, e *leaf.Event) {
 			return
 		}
 	}
-	c.differ(c.Store.Key(want), "lost or changed: it is not the prefix leaf of the EVENT at position %d", position)
+	c.differ(c.Store.Key(want), "lost or changed, or the EVENT in %s was: they do not fit together", row)
 }
 
 // closed takes an EPOCH or SEAL: its counts, its map, and what was published of it.
