@@ -153,7 +153,7 @@ func (a *Auditor) load() error {
 	if n := a.at.note; n != nil && string(n.Origin) != a.cfg.Log.Name {
 		return fmt.Errorf("%s is of log %s, not of %s: choose another folder", a.cfg.Dir, n.Origin, a.cfg.Log.Name)
 	}
-	if a.tree, err = prefix.Build(a.store.PrefixLeaves(), a.at.size); err != nil {
+	if a.tree, err = prefix.BuildWith(treeMemory, a.store.PrefixLeaves(), a.at.size); err != nil {
 		return err
 	}
 	if a.at.size == a.at.next() { // the last leaf is an EPOCH: its map must be the one at hand

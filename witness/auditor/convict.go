@@ -85,7 +85,7 @@ func shown(ctx context.Context, t *follow.Tree, note *checkpoint.Note) *evidence
 func (a *Auditor) wrongMap(ctx context.Context, t *follow.Tree, note *checkpoint.Note, before, epoch uint64) (*evidence.File, error) {
 	if a.base == nil { // it was not built since a restart in the middle of an epoch
 		var err error
-		if a.base, err = prefix.Build(a.store.PrefixLeaves(), before+1); err != nil {
+		if a.base, err = prefix.BuildWith(treeMemory, a.store.PrefixLeaves(), before+1); err != nil {
 			return nil, err
 		}
 	}

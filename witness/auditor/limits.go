@@ -1,6 +1,10 @@
 package auditor
 
-import "time"
+import (
+	"time"
+
+	"github.com/musterlog/muster/log/prefix"
+)
 
 // All limits of the auditor, each with its reason.
 const (
@@ -31,3 +35,8 @@ const (
 	// maxRule bounds what is kept of a reason to stop.
 	maxRule = 1 << 16
 )
+
+// treeMemory is 5 bytes an event for the map's top, and nothing more that grows
+// with the log: a pass reads most of the map in order, so that large ends are
+// read no oftener than small ones.
+var treeMemory = prefix.Memory{Bucket: 32}
