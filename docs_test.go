@@ -1,0 +1,47 @@
+package muster_test
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestDocsNameTests: a page that says which test shows something names one
+// that exists.
+func TestDocsNameTests(t *testing.T) {
+	files, err := exec.Command("git", "ls-files", "*_test.go").Output()
+	if err != nil {
+		t.Skip("not a git checkout: ", err)
+	}
+	there := make(map[string]bool)
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	for _, file := range strings.Fields(string(files)) {
+		data, err := os.ReadFile(file)
+		if os.IsNotExist(err) {
+			continue // removed, and not committed
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range function.FindAllSubmatch(data, -1) {
+			there[string(m[1])] = true
+		}
+	}
+	for _, page := range []string{"docs/threat-model.md", "testdata/torture/README.md"} {
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`).FindAllString(string(data), -1)
+		if len(named) < 20 {
+			t.Errorf("%s names %d tests: want the page that names many", page, len(named))
+		}
+		for _, name := range named {
+			if !there[name] {
+				t.Errorf("%s names %s, which no file of tests has", page, name)
+			}
+		}
+	}
+}
