@@ -90,6 +90,9 @@ func (l *Log) lastPublished(newest store.State) (at store.State, note []byte, er
 // store cannot be trusted. Reads go on, and Run returns an ErrReadOnly.
 func (l *Log) Halt(why error) { l.halt(readOnly("%w", why)) }
 
+// ReadOnly is why the log signs nothing, an ErrReadOnly, or nil while it may.
+func (l *Log) ReadOnly() error { return context.Cause(l.halted) }
+
 // untilHalted is ctx until somebody calls Halt: then nothing more is taken, and
 // what waits is refused, so that there is nothing left to sign.
 func (l *Log) untilHalted(ctx context.Context) (context.Context, context.CancelFunc) {

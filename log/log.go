@@ -279,6 +279,9 @@ func (l *Log) Run(ctx context.Context) error {
 	default:
 		err = l.sequence(ctx, l.cfg.Heartbeat)
 	}
+	if errors.Is(err, ErrReadOnly) {
+		l.halt(err)
+	}
 	err = or(err, context.Cause(l.halted))
 	l.end(err)
 	return err

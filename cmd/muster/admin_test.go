@@ -62,7 +62,7 @@ func TestAdmin(t *testing.T) {
 	}
 	_, text := statusOf(t, admin+"/metrics")
 	for _, want := range []string{
-		"\nmuster_events_sealed_total 1\n", "\nmuster_events_waiting 0\n", "\nmuster_published_size 4\n", "\nmuster_published_epoch 1\n",
+		"\nmuster_events_sealed_total 1\n", "\nmuster_events_waiting 0\n", "\nmuster_read_only 0\n", "\nmuster_published_size 4\n", "\nmuster_published_epoch 1\n",
 		"\nmuster_published_time_seconds 1", "\nmuster_epoch_seal_seconds_count 1\n", "\nprocess_resident_memory_bytes ", "\ngo_goroutines ",
 		`muster_request_seconds_count{endpoint="Submit",outcome="ok"} 1`, `muster_request_seconds_count{endpoint="Lookup",outcome="ok"}`,
 		`muster_build_info{version="`,

@@ -116,13 +116,16 @@ func setLayout(t *testing.T, dir, layout string) {
 func onlyReads(t *testing.T, dir, want string, args ...string) {
 	t.Helper()
 	head, _ := os.ReadFile(filepath.Join(dir, "signed-head"))
-	p := mustServe(t, dir, append([]string{"--epoch", "5ms", "--heartbeat", "10ms"}, args...)...)
+	p := mustServe(t, dir, append([]string{"--epoch", "5ms", "--heartbeat", "10ms", "--admin", ":0"}, args...)...)
 	until(t, "it says that it only serves reads", func(context.Context) bool { return strings.Contains(p.stderr(), "READ ONLY") })
 	if !strings.Contains(p.stderr(), want) {
 		t.Errorf("it says %s\nwant %q", p.stderr(), want)
 	}
 	if status, body := public(t, p.url+"/checkpoint"); status != 200 {
 		t.Errorf("no reads: %d %s", status, body)
+	}
+	if _, text := statusOf(t, adminURL(t, p)+"/metrics"); !strings.Contains(text, "\nmuster_read_only 1\n") {
+		t.Error("the metrics do not say it")
 	}
 	if s := muster(t, "register", "late", "--log", p.url, "--policy", filepath.Join(dir, "policy"), "--state", filepath.Join(t.TempDir(), "state"), "--keys", filepath.Join(t.TempDir(), "keys")); s.code == exitOK {
 		t.Error("an event was taken")

@@ -52,7 +52,14 @@ func newMetrics() *metrics {
 func (m *metrics) watch(l *log.Log) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "muster_events_waiting", Help: "Events that wait for their epoch.",
-	}, func() float64 { return float64(l.Waiting()) }))
+	}, func() float64 { return float64(l.Waiting()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "muster_read_only", Help: "1 if the log must not sign and only serves reads; its own log says why.",
+	}, func() float64 {
+		if l.ReadOnly() != nil {
+			return 1
+		}
+		return 0
+	}))
 }
 
 // buckets reach from a lookup to the longest call.
