@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"testing"
 
@@ -26,24 +25,6 @@ func (m mirror) Tile(_ context.Context, level int, n uint64, width int) ([]byte,
 }
 func (m mirror) Entries(_ context.Context, n uint64, width int) ([]byte, error) {
 	return m.Log.Entries(n, width)
-}
-
-type publicTree struct{ *follow.Tree }
-
-func (t publicTree) Leaves(ctx context.Context, from uint64) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		for b, err := range t.Bundles(ctx, from) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, data := range b.Leaves {
-				if !yield(data, nil) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // lost is a log that goes on, and what was backed up of it before.
@@ -96,7 +77,7 @@ func (l *lost) tree() log.PublicTree {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return publicTree{t}
+	return t
 }
 
 func (l *lost) recover(content []log.Content) (*log.Recovered, error) {

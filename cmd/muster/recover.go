@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -101,7 +100,7 @@ func (g *globals) recover(ctx context.Context, f *recoverFlags) (err error) {
 			return damaged{fmt.Errorf("the log signed two histories: at size %d it has root %s and root %s. Nothing is rebuilt; keep both checkpoints, they convict its key", n.Size, n.Root, root)}
 		}
 	}
-	done, err := log.Recover(ctx, cfg, newest.Bytes(), publicTree{t}, content)
+	done, err := log.Recover(ctx, cfg, newest.Bytes(), t, content)
 	if m := (*log.Missing)(nil); errors.As(err, &m) {
 		return fmt.Errorf("%w: collect them with --events, from the messaging server or from their owners' devices; positions %v", err, m.Positions[:min(20, len(m.Positions))])
 	}
@@ -172,25 +171,6 @@ func readSigned(raw []byte, cfg log.Config) (*checkpoint.Note, error) {
 		}
 	}
 	return nil, fmt.Errorf("it is not signed by this log's key (%s)", key)
-}
-
-// publicTree is a mirror's tree for log.Recover.
-type publicTree struct{ *follow.Tree }
-
-func (t publicTree) Leaves(ctx context.Context, from uint64) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		for b, err := range t.Bundles(ctx, from) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, data := range b.Leaves {
-				if !yield(data, nil) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // readContent reads lines of JSON with "event", and "receipt" if it was kept.

@@ -61,6 +61,23 @@ func (t *Tree) Bundles(ctx context.Context, from uint64) iter.Seq2[Bundle, error
 	}
 }
 
+// Leaves yields the leaves of Bundles one by one.
+func (t *Tree) Leaves(ctx context.Context, from uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for b, err := range t.Bundles(ctx, from) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, data := range b.Leaves {
+				if !yield(data, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Leaf reads the one leaf at a position. Its neighbours are then at hand.
 func (t *Tree) Leaf(ctx context.Context, position uint64) ([]byte, error) {
 	if position >= t.at.Size {
