@@ -71,7 +71,9 @@ func (g *globals) tokenAdd(f *tokenFlags) error {
 	if err != nil {
 		return err
 	}
+	where := "put it into a file of mode 0600 and pass --token FILE"
 	if f.out != "" {
+		where = "pass --token " + f.out
 		if err := durable.Create(f.out, []byte(t.Reveal()+"\n"), 0o600); err != nil {
 			_, undone := credential.Revoke(path, c.ID())
 			return errors.Join(fmt.Errorf("writing the token: %w", err), undone)
@@ -79,7 +81,7 @@ func (g *globals) tokenAdd(f *tokenFlags) error {
 	} else if err := g.showToken(t, &c); err != nil {
 		return err
 	}
-	g.say("credential %s may %s; its token is not kept here: put it into a file of mode 0600 and pass --token FILE", c.ID(), allows(scope))
+	g.say("credential %s may %s; its token is not kept here: %s", c.ID(), allows(scope), where)
 	if first {
 		g.say("this is the first: from now on the log asks everybody for a token")
 	}
