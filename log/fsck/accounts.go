@@ -19,7 +19,7 @@ func (c *check) position(row string, r store.PositionRow) {
 }
 
 func (c *check) prefixLeaf(row string, l prefix.Leaf) {
-	index, value, err := c.Store.At(l.Position)
+	index, value, err := c.Store.Full(l)
 	switch {
 	case err != nil:
 		c.differ(row, "%v", err)

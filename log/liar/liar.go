@@ -280,13 +280,13 @@ func (l *leaves) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix
 	return dst, nil
 }
 
-func (l *leaves) At(position uint64) (name.Index, name.Value, error) {
-	for i, e := range l.Shown {
-		if e.Position == position {
+func (l *leaves) Full(p prefix.Leaf) (name.Index, name.Value, error) {
+	for i, e := range l.Shown { // a liar may have two of one position
+		if e.Position == p.Position && prefix.LeafHash(i, e.Value) == p.Hash {
 			return i, e.Value, nil
 		}
 	}
-	return name.Index{}, name.Value{}, fmt.Errorf("no leaf of the map stands at position %d", position)
+	return name.Index{}, name.Value{}, fmt.Errorf("no such leaf of the map stands at position %d", p.Position)
 }
 
 func shares(a, b name.Index, bits int) bool {

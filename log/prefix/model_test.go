@@ -138,12 +138,12 @@ func (m *memory) Range(dst []prefix.Leaf, p name.Index, depth int) ([]prefix.Lea
 	return append(dst, found...), m.err
 }
 
-func (m *memory) At(position uint64) (name.Index, name.Value, error) {
-	at := slices.IndexFunc(m.leaves, func(l prefix.Leaf) bool { return l.Position == position })
+func (m *memory) Full(l prefix.Leaf) (name.Index, name.Value, error) {
+	at := slices.IndexFunc(m.leaves, func(x prefix.Leaf) bool { return x.Position == l.Position })
 	if at < 0 {
 		return name.Index{}, name.Value{}, errors.New("no such leaf")
 	}
-	v := valueAt(position)
+	v := valueAt(l.Position)
 	if m.badValues {
 		v[0] ^= 1
 	}

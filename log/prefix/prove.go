@@ -144,7 +144,7 @@ func (p *prover) leaf(l *Leaf, depth int, ask []asked) error {
 			continue
 		}
 		if shown == nil {
-			index, value, err := p.leaves.At(l.Position)
+			index, value, err := p.leaves.Full(*l)
 			if err != nil {
 				return fmt.Errorf("reading the leaf at position %d: %w", l.Position, err)
 			}

@@ -40,8 +40,8 @@ func (s *sortedStore) Range(dst []prefix.Leaf, p name.Index, depth int) ([]prefi
 	return append(dst, s.leaves[from:to]...), nil
 }
 
-func (s *sortedStore) At(position uint64) (name.Index, name.Value, error) {
-	return s.indexes[position], valueAt(position), nil
+func (s *sortedStore) Full(l prefix.Leaf) (name.Index, name.Value, error) {
+	return s.indexes[l.Position], valueAt(l.Position), nil
 }
 
 func (s *sortedStore) all() iter.Seq2[prefix.Leaf, error] {

@@ -18,10 +18,10 @@ type Leaves interface {
 	// those whose Position is not below its limit.
 	Range(dst []Leaf, prefix name.Index, depth int) ([]Leaf, error)
 
-	// At is the index and the value of the leaf whose EVENT stands at a position
-	// of the log. It is needed only for a proof of absence that has to show
-	// another index's leaf.
-	At(position uint64) (name.Index, name.Value, error)
+	// Full is the whole index and the value of a leaf, whose EVENT stands at its
+	// position of the log; of its index no more than 8 bytes may be given. It is
+	// needed only for a proof of absence that has to show another index's leaf.
+	Full(Leaf) (name.Index, name.Value, error)
 }
 
 // ErrRepeated says that an index occurs twice, or that two share 255 bits. No

@@ -23,9 +23,9 @@ func (l leaves) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix.
 	return dst, nil
 }
 
-// At gives every leaf the value that the test gives it.
-func (l leaves) At(position uint64) (name.Index, name.Value, error) {
-	at := slices.IndexFunc(l, func(x prefix.Leaf) bool { return x.Position == position })
+// Full gives every leaf the value that the test gives it.
+func (l leaves) Full(of prefix.Leaf) (name.Index, name.Value, error) {
+	at := slices.IndexFunc(l, func(x prefix.Leaf) bool { return x.Position == of.Position })
 	return l[at].Index, name.Value{}, nil
 }
 

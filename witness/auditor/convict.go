@@ -114,8 +114,8 @@ type valued struct {
 	leaf func(position uint64) ([]byte, error)
 }
 
-func (v valued) At(position uint64) (i name.Index, value name.Value, err error) {
-	data, err := v.leaf(position)
+func (v valued) Full(l prefix.Leaf) (i name.Index, value name.Value, err error) {
+	data, err := v.leaf(l.Position)
 	if err != nil {
 		return i, value, err
 	}
@@ -125,7 +125,7 @@ func (v valued) At(position uint64) (i name.Index, value name.Value, err error) 
 	}
 	e, ok := parsed.(*leaf.Event)
 	if !ok {
-		return i, value, fmt.Errorf("leaf %d is no EVENT", position)
+		return i, value, fmt.Errorf("leaf %d is no EVENT", l.Position)
 	}
-	return e.Index, prefix.Value(position, e.Commitment), nil
+	return e.Index, prefix.Value(l.Position, e.Commitment), nil
 }

@@ -63,7 +63,7 @@ func TestDamagedRow(t *testing.T) {
 			return s.Commit(b)
 		}},
 		{"leaf", leafKey(1), false, func(s *Store) error { return last(s.Leaves(0, 3)) }},
-		{"leaf of a value", leafKey(1), true, func(s *Store) error { _, _, err := s.At(l.Position); return err }},
+		{"leaf of a value", leafKey(1), true, func(s *Store) error { _, _, err := s.Full(l); return err }},
 		{"prefix leaf", prefixKey(l.Index), true, func(s *Store) error { return last(s.PrefixLeaves()) }},
 		{"prefix leaf in a range", prefixKey(l.Index), true, func(s *Store) error { _, err := s.Range(nil, l.Index, 9); return err }},
 		{"proof", proofKey(id, 0), true, func(s *Store) error { _, _, err := s.Proof(id, 0); return err }},
@@ -124,7 +124,7 @@ func TestMisplacedRow(t *testing.T) {
 		}, "row L/000000000000000101: lost"},
 		{"the leaf of a value is lost", func(t *testing.T, s *Store, m *storetest.Model) error {
 			drop(t, s, leafKey(1))
-			_, _, err := s.At(m.Prefix[0].Position)
+			_, _, err := s.Full(m.Prefix[0])
 			return err
 		}, "row L/000000000000000100: lost"},
 		{"a position that points to another account's event", func(t *testing.T, s *Store, m *storetest.Model) error {
@@ -144,7 +144,9 @@ func TestMisplacedRow(t *testing.T) {
 			return s.Commit(b)
 		}, "points to position 1"},
 		{"a prefix leaf whose position is an EPOCH's", func(t *testing.T, s *Store, m *storetest.Model) error {
-			_, _, err := s.At(2)
+			l := m.Prefix[0]
+			l.Position = 2
+			_, _, err := s.Full(l)
 			return err
 		}, "leaf of kind 2"},
 		{"a primary of no known type", func(t *testing.T, s *Store, m *storetest.Model) error {

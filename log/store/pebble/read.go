@@ -263,9 +263,9 @@ func (r *prefixReader) Range(dst []prefix.Leaf, index name.Index, depth int) ([]
 	return dst, nil
 }
 
-// At is made from the EVENT leaf at a position.
-func (s *Store) At(position uint64) (i name.Index, v name.Value, err error) {
-	k := leafKey(position)
+// Full is made from the EVENT leaf at the leaf's position.
+func (s *Store) Full(l prefix.Leaf) (i name.Index, v name.Value, err error) {
+	k := leafKey(l.Position)
 	err = s.read(k, func(value []byte) error {
 		parsed, err := leaf.Parse(value)
 		if err != nil {
@@ -275,7 +275,7 @@ func (s *Store) At(position uint64) (i name.Index, v name.Value, err error) {
 		if !ok {
 			return fmt.Errorf("leaf of kind %d, want an EVENT", parsed.Kind())
 		}
-		i, v = e.Index, prefix.Value(position, e.Commitment)
+		i, v = e.Index, prefix.Value(l.Position, e.Commitment)
 		return nil
 	})
 	return i, v, missing(k, err)

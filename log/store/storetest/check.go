@@ -113,7 +113,7 @@ func (m *Model) checkPrefix(s store.Store) error {
 		return fmt.Errorf("prefix leaves: %d differ from the %d that were written", len(got), len(want))
 	}
 	for _, l := range want {
-		if i, v, err := s.At(l.Position); err != nil || i != l.Index || v != m.Values[l.Index] {
+		if i, v, err := s.Full(l); err != nil || i != l.Index || v != m.Values[l.Index] {
 			return fmt.Errorf("prefix leaf of position %d: %v, %v, %v; want %v, %v", l.Position, i, v, err, l.Index, m.Values[l.Index])
 		}
 	}
