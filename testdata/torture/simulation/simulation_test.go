@@ -38,6 +38,15 @@ func seeds(t *testing.T, few uint64) (from, to uint64) {
 	return from, to
 }
 
+// TestSeedsThatFailed runs those again that once found something. 230: a witness
+// that was being asked for the true checkpoint of a size, and at that moment for
+// a thief's.
+func TestSeedsThatFailed(t *testing.T) {
+	for _, seed := range []uint64{230} {
+		runSeed(t, seed, map[string]int{})
+	}
+}
+
 func runSeed(t *testing.T, seed uint64, total map[string]int) {
 	t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -181,12 +190,12 @@ func (w *world) forge() {
 		// Larger than what was seen: one of the same size convicts the log.
 		forged := checkpoint.Checkpoint{Origin: origin, Size: note.Size + 1 + uint64(w.draw(3)), Root: name.TreeRoot{byte(w.draw(256)), 1}}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		a, err := c.add(ctx, request(note.Size, nil, w.signer.Sign(forged)))
+		w.forged = append(w.forged, w.signer.Sign(forged))
+		a, err := c.add(ctx, request(note.Size, nil, w.forged[len(w.forged)-1]))
 		cancel()
 		if err == nil && a.Status == 200 {
 			w.t.Errorf("%s cosigned a forged checkpoint of size %d", c.url, forged.Size)
 		}
-		w.forged++
 	}
 }
 
@@ -269,7 +278,7 @@ func (w *world) close() {
 
 func (w *world) report(total map[string]int) {
 	total["power cuts"] += w.crashes
-	total["forged checkpoints refused"] += w.forged
+	total["forged checkpoints refused"] += len(w.forged)
 	total["judgements"] += w.judge.checks
 	total["leaves"] += len(w.judge.leaves)
 	for _, p := range w.people {

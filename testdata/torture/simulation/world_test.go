@@ -8,12 +8,14 @@ package simulation
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,7 +67,7 @@ type world struct {
 	judge   *judge
 	settled bool // all faults have ended
 	crashes int
-	forged  int
+	forged  [][]byte // what a thief signed with the log's key
 }
 
 // process is one life of the log.
@@ -345,10 +347,19 @@ func (o *owner) restart() (err error) {
 	return err
 }
 
-// evidence is every file that anybody wrote to convict the log.
+// evidence is every file that anybody wrote to convict the log, but for what a
+// thief of its key did: a witness that came to the size of a forged checkpoint
+// just before it was asked holds two roots under one signature, and says so.
 func (w *world) evidence() (all []string) {
 	filepath.WalkDir(w.dir, func(path string, _ os.DirEntry, _ error) error {
-		if strings.HasSuffix(path, ".evidence") {
+		if !strings.HasSuffix(path, ".evidence") {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		w.must(err)
+		if !slices.ContainsFunc(w.forged, func(note []byte) bool {
+			return bytes.Contains(data, []byte(base64.StdEncoding.EncodeToString(note)))
+		}) {
 			all = append(all, path)
 		}
 		return nil
