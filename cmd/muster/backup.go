@@ -50,10 +50,6 @@ func (g *globals) backup(ctx context.Context, dir, to logDir) error {
 	if _, err := os.Lstat(string(to)); err == nil {
 		return fmt.Errorf("%s is there already: name a new folder", to)
 	}
-	vkey, err := os.ReadFile(dir.path("log.vkey"))
-	if err != nil {
-		return err
-	}
 	absolute, err := filepath.Abs(to.path("store"))
 	if err != nil {
 		return err
@@ -73,7 +69,7 @@ func (g *globals) backup(ctx context.Context, dir, to logDir) error {
 		return err
 	}
 	// Written last: a folder without it is no backup.
-	if err := durable.Create(to.path("log.vkey"), vkey, 0o644); err != nil {
+	if err := durable.Create(to.path("log.vkey"), []byte(cfg.Key.String()+"\n"), 0o644); err != nil {
 		return err
 	}
 	g.say("%s is a checked copy of the store of %s; it has no keys", to, cfg.Origin)

@@ -41,7 +41,7 @@ func (h *halter) tell() {
 }
 
 // openLog opens a log to run it; one that must sign nothing, to be read.
-func (g *globals) openLog(dir logDir, cfg log.Config) (*log.Log, error) {
+func openLog(cfg log.Config) (*log.Log, error) {
 	l, err := log.Open(cfg)
 	if errors.Is(err, log.ErrReadOnly) {
 		return log.OpenToRead(cfg, err)

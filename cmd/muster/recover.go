@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -83,12 +85,7 @@ func (g *globals) recover(ctx context.Context, f *recoverFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	newest := notes[0]
-	for _, n := range notes {
-		if n.Size > newest.Size {
-			newest = n
-		}
-	}
+	newest := slices.MaxFunc(notes, func(a, b *checkpoint.Note) int { return cmp.Compare(a.Size, b.Size) })
 	t, err := follow.Open(ctx, source, newest.Checkpoint)
 	if err != nil {
 		return fmt.Errorf("the newest checkpoint is of size %d; %s must have all that lies under it: %w", newest.Size, f.from, err)

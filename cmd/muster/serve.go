@@ -125,7 +125,7 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	}
 	counts := newMetrics()
 	cfg.Metrics = counts
-	l, err := g.openLog(logDir(f.dir), cfg)
+	l, err := openLog(cfg)
 	if err != nil {
 		return fmt.Errorf("opening the log in %s: %w", f.dir, err)
 	}
