@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/musterlog/muster/log/answer"
@@ -195,15 +196,18 @@ func (l *Log) restored(p *store.Pending) (*ticket, error) {
 }
 
 func newTicket(s *submission, after *store.Account) *ticket {
-	t := &ticket{checked: s.checked, body: s.body, index: *s.index, after: after, done: make(chan struct{})}
+	t := &ticket{checked: s.checked, body: s.body, index: *s.index, after: after, live: keyIndexes(after.Devices), done: make(chan struct{})}
 	rand.Read(t.opening[:]) // never fails; never drawn again, whatever becomes of its epoch
-	if len(after.Devices) > 0 {
-		t.live = make([]uint32, len(after.Devices))
-	}
-	for i := range after.Devices {
-		t.live[i] = after.Devices[i].KeyIndex
-	}
 	return t
+}
+
+// keyIndexes is a device list as a stored event keeps it; nil for none.
+func keyIndexes(devices []event.Device) (live []uint32) {
+	live = slices.Grow(live, len(devices))
+	for i := range devices {
+		live = append(live, devices[i].KeyIndex)
+	}
+	return live
 }
 
 // enter lets an event into the open epoch, under l.mu.

@@ -294,11 +294,7 @@ func (r *recovery) epoch(leaves [][]byte, e *leaf.Epoch) error {
 		}
 	}
 	b.Accounts = slices.Collect(maps.Values(accounts))
-	var prefixes *prefix.Tree
-	err := r.cfg.Store.ReadPrefix(func(stored prefix.Leaves) (err error) {
-		prefixes, err = q.prefixes.Update(stored, b.Prefix, b.First+uint64(len(leaves)))
-		return err
-	})
+	prefixes, err := q.insert(r.cfg.Store, b.Prefix, b.First+uint64(len(leaves)))
 	if err != nil {
 		return err
 	}
@@ -315,10 +311,7 @@ func (r *recovery) epoch(leaves [][]byte, e *leaf.Epoch) error {
 	if err := r.readBack(b, hashes); err != nil {
 		return fmt.Errorf("reading back what was stored: %w", err)
 	}
-	q.state, q.tree, q.prefixes, q.epoch, q.erase = b.State, next, prefixes, *e, nil
-	for i := range b.Events {
-		q.noteErasure(&b.Events[i])
-	}
+	q.advance(b, next, prefixes, e)
 	r.done.Epochs++
 	r.done.Events += uint64(len(b.Events))
 	return nil
@@ -330,7 +323,7 @@ func (r *recovery) event(b *store.Batch, accounts map[name.AccountID]*store.Acco
 	if !ok {
 		return &Missing{[]uint64{position}}
 	}
-	b.Prefix = append(b.Prefix, prefix.Leaf{Index: l.Index, Hash: prefix.LeafHash(l.Index, prefix.Value(position, l.Commitment)), Position: position})
+	b.Prefix = append(b.Prefix, prefix.NewLeaf(l.Index, position, l.Commitment))
 	row := store.Event{Account: k.account, Seq: k.seq, Position: position, Erase: store.None}
 	if k.content == nil {
 		b.Events = append(b.Events, row)
@@ -351,10 +344,7 @@ func (r *recovery) event(b *store.Batch, accounts map[name.AccountID]*store.Acco
 		return err
 	}
 	accounts[k.account] = at
-	row.Anchor, row.Erase = at.Anchor, at.Erase
-	for _, d := range at.Devices {
-		row.Live = append(row.Live, d.KeyIndex)
-	}
+	row.Anchor, row.Erase, row.Live = at.Anchor, at.Erase, keyIndexes(at.Devices)
 	switch {
 	case k.content.opens(k, l.Commitment):
 		row.Opening, row.Body = k.content.Opening, k.content.Body
@@ -378,6 +368,6 @@ func after(id name.LogID, at *store.Account, e *event.Event) (*store.Account, er
 		return &store.Account{Account: *a, Anchor: e.Seq, Erase: e.Seq}, nil
 	}
 	next := *at
-	next.Account = *at.Account.Clone()
+	next.Account = at.Account.Fork()
 	return &next, follow(&next, event.Check(e, at.Keys()...))
 }

@@ -58,6 +58,26 @@ func (q *sequencer) load(s store.Store, state store.State, memory prefix.Memory)
 	return nil
 }
 
+// insert is the prefix tree with an epoch's leaves; limit is its EPOCH's position.
+func (q *sequencer) insert(s store.Store, batch []prefix.Leaf, limit uint64) (next *prefix.Tree, err error) {
+	err = s.ReadPrefix(func(leaves prefix.Leaves) (err error) {
+		next, err = q.prefixes.Update(leaves, batch, limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("inserting into the prefix tree: %w", err)
+	}
+	return next, nil
+}
+
+// advance goes on to an epoch that the store has committed.
+func (q *sequencer) advance(b *store.Batch, next *tree, prefixes *prefix.Tree, epoch *leaf.Epoch) {
+	q.state, q.tree, q.prefixes, q.epoch, q.erase = b.State, next, prefixes, *epoch, nil
+	for i := range b.Events {
+		q.noteErasure(&b.Events[i])
+	}
+}
+
 func (q *sequencer) noteErasure(e *store.Event) {
 	if e.Erase == e.Seq {
 		q.erase = append(q.erase, store.Erasure{Account: e.Account, Before: e.Seq})
@@ -128,11 +148,7 @@ func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 		c := commitment.Commit(t.opening, e.Account.Label(), e.Seq, t.body)
 		l := leaf.Event{Index: t.index, Commitment: c}
 		b.Leaves = append(b.Leaves, l.Bytes())
-		b.Prefix = append(b.Prefix, prefix.Leaf{
-			Index:    t.index,
-			Hash:     prefix.LeafHash(t.index, prefix.Value(t.position, c)),
-			Position: t.position,
-		})
+		b.Prefix = append(b.Prefix, prefix.NewLeaf(t.index, t.position, c))
 		b.Events = append(b.Events, store.Event{
 			Account: e.Account, Seq: e.Seq, Position: t.position, Opening: t.opening, Body: t.body,
 			Anchor: t.after.Anchor, Erase: t.after.Erase, Live: t.live,
@@ -141,16 +157,11 @@ func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 	}
 	b.Accounts = slices.Collect(maps.Values(accounts))
 
-	// An index occurs at most once in the log, ever: Update refuses a second
-	// one, and then the log is at its end rather than dead to every auditor.
-	position := b.First + uint64(len(b.Leaves))
-	var prefixes *prefix.Tree
-	err := l.cfg.Store.ReadPrefix(func(leaves prefix.Leaves) (err error) {
-		prefixes, err = q.prefixes.Update(leaves, b.Prefix, position)
-		return err
-	})
+	// An index occurs at most once in the log, ever: a second one is refused,
+	// and then the log is at its end rather than dead to every auditor.
+	prefixes, err := q.insert(l.cfg.Store, b.Prefix, b.First+uint64(len(b.Leaves)))
 	if err != nil {
-		return fmt.Errorf("inserting into the prefix tree: %w", err)
+		return err
 	}
 	epoch := leaf.Epoch{
 		Epoch: q.state.Epochs, TimeMs: timeMs, First: max(q.state.Size, 1),
@@ -176,10 +187,7 @@ func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 	if err := l.readBack(b, hashes); err != nil {
 		return fmt.Errorf("reading back what was stored: %w", err)
 	}
-	q.state, q.tree, q.prefixes, q.epoch, q.erase = b.State, next, prefixes, epoch, nil
-	for i := range b.Events {
-		q.noteErasure(&b.Events[i])
-	}
+	q.advance(b, next, prefixes, &epoch)
 	// A crash from here to the signed head: Open finds the store one epoch
 	// ahead and signs the same bytes.
 	return l.sign()

@@ -76,7 +76,7 @@ func (c *check) inserted(row string, position uint64, e *leaf.Event) {
 	if position == 0 {
 		c.differ(row, "leaf 0 is not GENESIS")
 	}
-	want := prefix.Leaf{Index: e.Index, Position: position, Hash: prefix.LeafHash(e.Index, prefix.Value(position, e.Commitment))}
+	want := prefix.NewLeaf(e.Index, position, e.Commitment)
 	c.batch = append(c.batch, want)
 	leaves, err := c.Store.Range(nil, e.Index, 255)
 	if err != nil {

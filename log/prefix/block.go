@@ -91,8 +91,12 @@ func (k *kept) next(leaves int) (h Hash, ok bool) {
 	return h, true
 }
 
-// skip takes all hashes of a subtree that the walk does not enter.
+// skip takes all hashes of a subtree that the walk does not enter, its own
+// first; none if the block keeps none of it.
 func (k *kept) skip(leaves []Leaf, depth int) []Hash {
+	if !k.have {
+		return nil
+	}
 	n := innerNodes(leaves, depth)
 	all := k.inner[:n]
 	k.inner = k.inner[n:]

@@ -40,6 +40,11 @@ type Leaf struct {
 	Position uint64 // of its EVENT leaf in the log
 }
 
+// NewLeaf is the leaf of an EVENT leaf of the log, at this position.
+func NewLeaf(i name.Index, position uint64, c name.Commitment) Leaf {
+	return Leaf{Index: i, Hash: LeafHash(i, Value(position, c)), Position: position}
+}
+
 // Value is what the tree holds for an index (section 4):
 //
 //	value = H(04 || u64 position || commitment)

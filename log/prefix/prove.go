@@ -114,10 +114,10 @@ func (p *prover) bucket(leaves []Leaf, depth int, ask []asked) (Hash, error) {
 
 // untouched is the hash of a subtree in which nothing is asked.
 func (p *prover) untouched(leaves []Leaf, depth int) Hash {
-	if len(leaves) <= apart || !p.kept.have {
-		return p.subtree(leaves, depth)
+	if all := p.kept.skip(leaves, depth); len(all) > 0 {
+		return all[0]
 	}
-	return p.kept.skip(leaves, depth)[0]
+	return p.subtree(leaves, depth)
 }
 
 // missing answers all that is asked where no leaf is.

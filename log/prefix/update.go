@@ -202,13 +202,12 @@ func (u *update) pair(l span, depth int, below func(side int, l span)) {
 
 // untouched is the hash of a subtree that gets no leaves.
 func (u *update) untouched(old []Leaf, depth int) (h Hash) {
-	if len(old) <= apart || !u.kept.have {
-		h, u.nodes = u.keep(u.nodes, old, depth)
-		return h
+	if all := u.kept.skip(old, depth); len(all) > 0 {
+		u.nodes = append(u.nodes, all...)
+		return all[0]
 	}
-	all := u.kept.skip(old, depth)
-	u.nodes = append(u.nodes, all...)
-	return all[0]
+	h, u.nodes = u.keep(u.nodes, old, depth)
+	return h
 }
 
 // merge fills u.merged with the stored leaves and the batch, both sorted.

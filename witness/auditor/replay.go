@@ -219,10 +219,7 @@ func (a *Auditor) event(position uint64, e *leaf.Event) error {
 	if position == 0 {
 		return broken(0, "leaf 0 is not GENESIS", []uint64{0})
 	}
-	a.pending = append(a.pending, prefix.Leaf{
-		Index: e.Index, Position: position,
-		Hash: prefix.LeafHash(e.Index, prefix.Value(position, e.Commitment)),
-	})
+	a.pending = append(a.pending, prefix.NewLeaf(e.Index, position, e.Commitment))
 	return nil
 }
 
