@@ -22,7 +22,7 @@ const (
 	// blockBytes is what compression sees at once, and what a read of one row
 	// unpacks: with 4 KiB an event takes 5 % more of the disk, with 16 KiB a read
 	// of an account that is not cached a fifth more time.
-	blockBytes = 8 << 10
+	blockBytes = 4 << 10
 
 	// rowBytes is what a batch adds to a row's value, with a key of the log.
 	rowBytes = 16

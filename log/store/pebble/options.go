@@ -33,8 +33,9 @@ func options(cfg *Config) *pebbledb.Options {
 	o.Experimental.SpanPolicyFunc = func(start []byte) (pebbledb.SpanPolicy, []byte, error) {
 		return pebbledb.SpanPolicy{}, after(start[0]), nil
 	}
-	// Fast on the way down, dense where rows stay.
-	o.ApplyCompressionSettings(func() pebbledb.DBCompressionSettings { return pebbledb.DBCompressionBalanced })
+	// Keys, signatures, hashes: what is random does not get smaller. To try costs
+	// more than anything else in a compaction, and unpacking more than a read.
+	o.ApplyCompressionSettings(func() pebbledb.DBCompressionSettings { return pebbledb.DBCompressionNone })
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = filter{bloom.FilterPolicy(filterBits)}
 		o.Levels[i].BlockSize = blockBytes
