@@ -83,6 +83,10 @@ const (
 	// some 700 bytes each.
 	recentAccounts = 1 << 16
 
+	// upperTiles is how many hash tiles above level 0 are kept in memory, at 8.7 KB
+	// each: those of sixty million leaves.
+	upperTiles = 1 << 10
+
 	// MaxPending bounds what waits for its epoch, at about 1 KB each; beyond
 	// it submitters are told to come again.
 	MaxPending = 100_000

@@ -183,6 +183,7 @@ func Create(cfg Config) error {
 }
 
 func newLog(cfg Config) *Log {
+	cfg.Store = &upper{Store: cfg.Store}
 	l := &Log{
 		cfg:     cfg,
 		id:      cfg.Origin.LogID(),
