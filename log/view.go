@@ -25,8 +25,12 @@ func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
 	if s == nil {
 		return nil, fmt.Errorf("%w: it waits for its cosigners, and has published nothing yet", answer.ErrBehind)
 	}
-	a, err := answer.Assemble(l.view(s), r)
+	v := l.view(s)
+	a, err := answer.Assemble(v, r)
 	if err != nil {
+		return nil, err
+	}
+	if err := v.proofs.keep(); err != nil {
 		return nil, err
 	}
 	data, err := a.Bytes()
@@ -42,6 +46,7 @@ type view struct {
 	*Log
 	*snapshot
 	node    answer.NodeFunc
+	proofs  *proofs
 	exists  map[name.AccountID]bool
 	records map[version]*answer.Record // each is read once
 }
@@ -53,7 +58,7 @@ type version struct {
 
 func (l *Log) view(s *snapshot) *view {
 	return &view{
-		Log: l, snapshot: s, node: s.tree.reader(l.cfg.Store),
+		Log: l, snapshot: s, node: s.tree.reader(l.cfg.Store), proofs: l.proofs(),
 		exists: make(map[name.AccountID]bool), records: make(map[version]*answer.Record),
 	}
 }
@@ -88,7 +93,7 @@ func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {
 	if r := v.records[at]; r != nil {
 		return r, nil
 	}
-	e, err := v.cfg.Store.Event(id, seq)
+	e, err := v.event(id, seq)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +106,21 @@ func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {
 	}
 	v.records[at] = r
 	return r, nil
+}
+
+// event finds an event. If its index is known, the map says where it should be,
+// and one row less is read; what stands there decides.
+func (v *view) event(id name.AccountID, seq uint32) (*store.Event, error) {
+	index, known, err := v.proofs.index(id, seq)
+	if err != nil {
+		return nil, err
+	}
+	if position, ok := v.prefixes.Find(index); known && ok {
+		if e, err := v.cfg.Store.EventAt(position); err == nil && e.Account == id && e.Seq == seq {
+			return e, nil
+		}
+	}
+	return v.cfg.Store.Event(id, seq)
 }
 
 // commitment is the one of an event's leaf: made again from what it opens to,
@@ -120,23 +140,13 @@ func (v *view) commitment(e *store.Event) (c name.Commitment, err error) {
 	return l.Commitment, nil
 }
 
-// VRF proves an index. Proofs never change, so those of accounts that exist
-// are kept; unknown accounts leave nothing behind, or asking would fill the disk.
+// VRF proves an index.
 func (v *view) VRF(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error) {
 	if v.exists[id] {
-		return v.proof(id, seq)
+		return v.proofs.of(id, seq)
 	}
 	p, index := v.cfg.VRF.Prove(id.Label().VRFInput(seq))
 	return p, index, nil
-}
-
-func (l *Log) proof(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error) {
-	p, index, err := l.cfg.Store.Proof(id, seq)
-	if !errors.Is(err, store.ErrNotFound) {
-		return p, index, err
-	}
-	p, index = l.cfg.VRF.Prove(id.Label().VRFInput(seq))
-	return p, index, l.cfg.Store.PutProof(id, seq, p, index)
 }
 
 func (v *view) Prefix(queries []prefix.Query) (p *prefix.Proof, err error) {

@@ -122,7 +122,7 @@ func (c *check) row(r store.Row) {
 	case prefix.Leaf:
 		c.prefixLeaf(r.Key, v)
 	case store.ProofRow:
-		c.proof(r.Key, v)
+		c.proofs(r.Key, v)
 	case store.NoteRow:
 		c.note(r.Key, v)
 	case store.ReservedRow:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/leaf"
+	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/store"
 )
 
@@ -97,22 +98,27 @@ func (c *check) storedState(row string, s store.State) {
 	}
 }
 
-// proof verifies a kept VRF proof, and its index against the event's leaf.
-func (c *check) proof(row string, p store.ProofRow) {
-	c.report.Proofs++
-	if c.public == nil {
-		return
+func (c *check) proofs(row string, r store.ProofRow) {
+	for i := range r.Proofs {
+		c.report.Proofs++
+		if c.public != nil {
+			c.proof(row, r.Account, &r.Proofs[i])
+		}
 	}
-	index, err := c.public.Verify(p.Account.Label().VRFInput(p.Seq), &p.Proof)
+}
+
+// proof verifies a kept VRF proof, and its index against the event's leaf.
+func (c *check) proof(row string, id name.AccountID, p *store.Proof) {
+	index, err := c.public.Verify(id.Label().VRFInput(p.Seq), &p.Proof)
 	switch {
 	case err != nil:
 		c.differ(row, "%v", err)
 		return
 	case index != p.Index:
-		c.differ(row, "it keeps another index than it proves")
+		c.differ(row, "of seq %d it keeps another index than the proof shows", p.Seq)
 		return
 	}
-	e, err := c.Store.Event(p.Account, p.Seq)
+	e, err := c.Store.Event(id, p.Seq)
 	if errors.Is(err, store.ErrNotFound) {
 		return // of an event that is not there yet
 	}

@@ -4,7 +4,6 @@ import (
 	"iter"
 
 	"github.com/musterlog/muster/log/name"
-	"github.com/musterlog/muster/log/vrf"
 )
 
 // Inspectable is a store that shows every row that it has, also those that no
@@ -45,12 +44,11 @@ type PositionRow struct {
 	Position uint64
 }
 
-// ProofRow is what PutProof kept.
+// ProofRow is what PutProofs kept.
 type ProofRow struct {
 	Account name.AccountID
-	Seq     uint32
-	Proof   vrf.Proof
-	Index   name.Index
+	Group   uint32
+	Proofs  []Proof
 }
 
 // NoteRow is what PutNote kept.

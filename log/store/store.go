@@ -81,6 +81,17 @@ type Erasure struct {
 	Before  uint32
 }
 
+// ProofGroup is how many VRF proofs are kept in one row: seq is in group
+// seq / ProofGroup. An answer about an account needs several that are near.
+const ProofGroup = 16
+
+// Proof is the VRF proof of an account's seq, and the index that it proves.
+type Proof struct {
+	Seq   uint32
+	Proof vrf.Proof
+	Index name.Index
+}
+
 // Pending is an event that the log promised to take with its next cut
 // (protocol section 9.1): all that it takes to log it with the opening and the
 // merge_by that stand in its receipt.
@@ -122,6 +133,9 @@ type Store interface {
 	// Event finds an event by its account and seq.
 	Event(name.AccountID, uint32) (*Event, error)
 
+	// EventAt finds an event by its position. That there is none is ErrNotFound.
+	EventAt(position uint64) (*Event, error)
+
 	// Events yields the events whose EVENT leaves stand at positions
 	// from ≤ p < to, ascending; GENESIS and EPOCH positions are passed over.
 	Events(from, to uint64) iter.Seq2[*Event, error]
@@ -144,11 +158,11 @@ type Store interface {
 	// returns, for one goroutine.
 	ReadPrefix(read func(prefix.Leaves) error) error
 
-	// Proof is the VRF proof of (account, seq), and the index that it proves, if
-	// PutProof kept them: a cache of something that can be computed again, so
-	// PutProof need not be durable.
-	Proof(name.AccountID, uint32) (vrf.Proof, name.Index, error)
-	PutProof(name.AccountID, uint32, vrf.Proof, name.Index) error
+	// Proofs are the VRF proofs that PutProofs kept of an account's events, of one
+	// group of seqs, ascending: a cache of something that can be computed again,
+	// so PutProofs, which replaces what is kept of the group, need not be durable.
+	Proofs(account name.AccountID, group uint32) ([]Proof, error)
+	PutProofs(account name.AccountID, group uint32, proofs []Proof) error
 
 	// NoteAbove is the smallest published checkpoint whose size is above a
 	// position, so that an event's receipt is the same for ever. PutNote keeps

@@ -19,7 +19,6 @@ import (
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/store"
 	"github.com/musterlog/muster/log/store/storetest"
-	"github.com/musterlog/muster/log/vrf"
 )
 
 // one is a store with one epoch of a single event at position 1.
@@ -34,7 +33,7 @@ func one(t *testing.T) (*Store, *storetest.Model) {
 	if err := s.Commit(m.Next(1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.PutProof(m.Events[0].Account, 0, vrf.Proof{1}, name.Index{2}), s.PutNote(3, []byte("note")), s.Reserve(m.Reserve(1))); err != nil {
+	if err := errors.Join(s.PutProofs(m.Events[0].Account, 0, []store.Proof{{Index: name.Index{2}}}), s.PutNote(3, []byte("note")), s.Reserve(m.Reserve(1))); err != nil {
 		t.Fatal(err)
 	}
 	return s, m
@@ -66,7 +65,7 @@ func TestDamagedRow(t *testing.T) {
 		{"leaf of a value", leafKey(1), true, func(s *Store) error { _, _, err := s.Full(l); return err }},
 		{"prefix leaf", prefixKey(l.Index), true, func(s *Store) error { return last(s.PrefixLeaves()) }},
 		{"prefix leaf in a range", prefixKey(l.Index), true, func(s *Store) error { _, err := s.Range(nil, l.Index, 9); return err }},
-		{"proof", proofKey(id, 0), true, func(s *Store) error { _, _, err := s.Proof(id, 0); return err }},
+		{"proof", proofKey(id, 0), true, func(s *Store) error { _, err := s.Proofs(id, 0); return err }},
 		{"tile", tileKey(0, 7), true, func(s *Store) error { _, err := s.Tile(nil, 0, 7); return err }},
 		{"reserved event", reservedKey(0), true, func(s *Store) error { return last(s.Pending()) }},
 		{"checkpoint", noteKey(3), false, func(s *Store) error { _, _, err := s.NoteAbove(0); return err }},

@@ -102,12 +102,10 @@ func parseRow(k key, value []byte) (any, error) {
 	case tablePrefix:
 		return decodePrefix(k, value)
 	case tableProof:
-		r := store.ProofRow{Account: name.AccountID(k[1:33]), Seq: binary.BigEndian.Uint32(k[33:])}
-		if len(value) != len(r.Proof)+len(r.Index) {
-			return nil, wrongLength("VRF proof", value, len(r.Proof)+len(r.Index))
-		}
-		copy(r.Index[:], value[copy(r.Proof[:], value):])
-		return r, nil
+		r := store.ProofRow{Account: name.AccountID(k[1:33]), Group: binary.BigEndian.Uint32(k[33:])}
+		var err error
+		r.Proofs, err = decodeProofs(r.Group, value)
+		return r, err
 	case tableNote:
 		return store.NoteRow{Size: binary.BigEndian.Uint64(k[1:]), Note: value}, nil
 	case tableReserved:
@@ -162,7 +160,7 @@ func (s *Store) Key(value any) string {
 	case prefix.Leaf:
 		return prefixKey(v.Index).String()
 	case store.ProofRow:
-		return proofKey(v.Account, v.Seq).String()
+		return proofKey(v.Account, v.Group).String()
 	case store.NoteRow:
 		return noteKey(v.Size).String()
 	case store.ReservedRow:

@@ -19,7 +19,7 @@ import (
 //	a | account[32] | u32 seq       u64 position of its EVENT leaf
 //	h | account[32]                 the account's newest state (rows.go)
 //	x | index[32]                   prefix leaf: hash[32] | u64 position
-//	p | account[32] | u32 seq       VRF proof[80] | index[32]
+//	p | account[32] | u32 group     VRF proofs of 16 seqs, as far as they are kept (rows.go)
 //	c | u64 size                    published checkpoint of that size: the signed note
 //	r | u64 number                  reserved event (rows.go), numbered as they came
 //	s                               state: u64 size | epochs | keys | time_ms | first
@@ -50,7 +50,7 @@ const (
 
 // layout changes with the meaning of any row, so that a program that does not
 // know a newer layout refuses it instead of reading it wrongly.
-const layout = "muster store 2"
+const layout = "muster store 3"
 
 // A key is a row's place. Its text names the row in errors.
 type key []byte
@@ -71,8 +71,8 @@ func eventKey(position uint64) key { return append(numbered(tableLog, position),
 func noteKey(size uint64) key  { return numbered(tableNote, size) }
 func reservedKey(n uint64) key { return numbered(tableReserved, n) }
 
-func positionKey(a name.AccountID, seq uint32) key { return versioned(tablePosition, a, seq) }
-func proofKey(a name.AccountID, seq uint32) key    { return versioned(tableProof, a, seq) }
+func positionKey(a name.AccountID, seq uint32) key { return numberedOf(tablePosition, a, seq) }
+func proofKey(a name.AccountID, group uint32) key  { return numberedOf(tableProof, a, group) }
 
 func accountKey(a name.AccountID) key { return append(key{tableAccount}, a[:]...) }
 func prefixKey(i name.Index) key      { return append(key{tablePrefix}, i[:]...) }
@@ -93,9 +93,9 @@ func numbered(table byte, n uint64) key {
 	return binary.BigEndian.AppendUint64(append(make(key, 0, 10), table), n)
 }
 
-func versioned(table byte, a name.AccountID, seq uint32) key {
+func numberedOf(table byte, a name.AccountID, n uint32) key {
 	k := append(append(make(key, 0, 37), table), a[:]...)
-	return binary.BigEndian.AppendUint32(k, seq)
+	return binary.BigEndian.AppendUint32(k, n)
 }
 
 // number is n of a numbered key. The caller's bounds made sure of the table;

@@ -13,7 +13,6 @@ import (
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
 	"github.com/musterlog/muster/log/store"
-	"github.com/musterlog/muster/log/vrf"
 )
 
 // read gives a row's value to decode, which must not keep it.
@@ -91,9 +90,9 @@ func (s *Store) Event(id name.AccountID, seq uint32) (*store.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.eventAt(position)
+	e, err := s.EventAt(position)
 	if err != nil {
-		return nil, err
+		return nil, missing(eventKey(position), err)
 	}
 	if e.Account != id || e.Seq != seq {
 		return nil, fmt.Errorf("reading %v: points to position %d, where seq %d of account %v is", k, position, e.Seq, e.Account)
@@ -101,17 +100,17 @@ func (s *Store) Event(id name.AccountID, seq uint32) (*store.Event, error) {
 	return e, nil
 }
 
-// eventAt reads an event that another row says is there: its absence is no
-// ErrNotFound but a store that lost a row.
-func (s *Store) eventAt(position uint64) (e *store.Event, err error) {
-	k := eventKey(position)
-	err = s.read(k, func(value []byte) error {
+// EventAt finds an event by its position.
+func (s *Store) EventAt(position uint64) (e *store.Event, err error) {
+	err = s.read(eventKey(position), func(value []byte) error {
 		e, err = decodeEvent(position, value)
 		return err
 	})
-	return e, missing(k, err)
+	return e, err
 }
 
+// missing says of a row that another one says is there: its absence is no
+// ErrNotFound but a store that lost a row.
 func missing(k key, err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("reading %v: lost, another row refers to it", k)
@@ -221,19 +220,27 @@ func (s *Store) Range(dst []prefix.Leaf, index name.Index, depth int) ([]prefix.
 }
 
 // ReadPrefix gives read the prefix leaves under one iterator, which is dear to
-// make.
+// make: a tree that has all its leaves in memory never needs it.
 func (s *Store) ReadPrefix(read func(prefix.Leaves) error) (err error) {
-	it, err := s.db.NewIter(&pebbledb.IterOptions{LowerBound: key{tablePrefix}, UpperBound: after(tablePrefix)})
-	if err != nil {
-		return fmt.Errorf("reading prefix leaves: %w", err)
-	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	return read(&prefixReader{s, it})
+	r := &prefixReader{Store: s}
+	defer func() {
+		if r.it != nil {
+			err = errors.Join(err, r.it.Close())
+		}
+	}()
+	return read(r)
 }
 
 type prefixReader struct {
 	*Store
-	it *pebbledb.Iterator
+	it *pebbledb.Iterator // nil before the first range
+}
+
+func (r *prefixReader) iterator() (_ *pebbledb.Iterator, err error) {
+	if r.it == nil {
+		r.it, err = r.db.NewIter(&pebbledb.IterOptions{LowerBound: key{tablePrefix}, UpperBound: after(tablePrefix)})
+	}
+	return r.it, err
 }
 
 // Range is Store.Range.
@@ -242,12 +249,16 @@ func (r *prefixReader) Range(dst []prefix.Leaf, index name.Index, depth int) ([]
 		return nil, fmt.Errorf("reading prefix leaves: depth %d, want 0 to 256", depth)
 	}
 	lower, upper := prefixBounds(index, depth)
-	for more := r.it.SeekGE(lower); more; more = r.it.Next() {
-		k := key(r.it.Key())
+	it, err := r.iterator()
+	if err != nil {
+		return nil, fmt.Errorf("reading from %v: %w", lower, err)
+	}
+	for more := it.SeekGE(lower); more; more = it.Next() {
+		k := key(it.Key())
 		if bytes.Compare(k, upper) >= 0 {
 			break
 		}
-		value, err := r.it.ValueAndErr()
+		value, err := it.ValueAndErr()
 		if err != nil {
 			return nil, fmt.Errorf("reading %v: %w", k, err)
 		}
@@ -257,7 +268,7 @@ func (r *prefixReader) Range(dst []prefix.Leaf, index name.Index, depth int) ([]
 		}
 		dst = append(dst, l)
 	}
-	if err := r.it.Error(); err != nil {
+	if err := it.Error(); err != nil {
 		return nil, fmt.Errorf("reading from %v: %w", lower, err)
 	}
 	return dst, nil
@@ -281,16 +292,16 @@ func (s *Store) Full(l prefix.Leaf) (i name.Index, v name.Value, err error) {
 	return i, v, missing(k, err)
 }
 
-// Proof is a VRF proof that PutProof kept.
-func (s *Store) Proof(id name.AccountID, seq uint32) (p vrf.Proof, index name.Index, err error) {
-	err = s.read(proofKey(id, seq), func(value []byte) error {
-		if len(value) != len(p)+len(index) {
-			return wrongLength("VRF proof", value, len(p)+len(index))
-		}
-		copy(index[:], value[copy(p[:], value):])
-		return nil
+// Proofs are what PutProofs kept; none is no error.
+func (s *Store) Proofs(id name.AccountID, group uint32) (proofs []store.Proof, err error) {
+	err = s.read(proofKey(id, group), func(value []byte) error {
+		proofs, err = decodeProofs(group, value)
+		return err
 	})
-	return p, index, err
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return proofs, err
 }
 
 // NoteAbove is the smallest kept checkpoint whose size is above position.

@@ -217,6 +217,43 @@ func decodePrefix(k key, value []byte) (l prefix.Leaf, err error) {
 	return l, nil
 }
 
+// each: u8 seq - first seq of the group | VRF proof[80] | index[32]
+//
+// Ascending by seq, at least one.
+const proofBytes = 1 + 80 + 32
+
+func encodeProofs(group uint32, proofs []store.Proof) ([]byte, error) {
+	b := make([]byte, 0, len(proofs)*proofBytes)
+	for i := range proofs {
+		p := &proofs[i]
+		if p.Seq/store.ProofGroup != group || (i > 0 && p.Seq <= proofs[i-1].Seq) {
+			return nil, fmt.Errorf("proof of seq %d, want those of group %d by rising seq", p.Seq, group)
+		}
+		b = append(append(append(b, byte(p.Seq%store.ProofGroup)), p.Proof[:]...), p.Index[:]...)
+	}
+	if len(b) == 0 {
+		return nil, errors.New("no proof in the group")
+	}
+	return b, nil
+}
+
+func decodeProofs(group uint32, value []byte) ([]store.Proof, error) {
+	n := len(value) / proofBytes
+	if n == 0 || n > store.ProofGroup || len(value)%proofBytes != 0 {
+		return nil, wrongLength("VRF proofs", value, max(1, n)*proofBytes)
+	}
+	proofs := make([]store.Proof, n)
+	for i := range proofs {
+		p, b := &proofs[i], value[i*proofBytes:(i+1)*proofBytes]
+		if b[0] >= store.ProofGroup || (i > 0 && b[0] <= value[(i-1)*proofBytes]) {
+			return nil, fmt.Errorf("%w: VRF proofs out of order", errForm)
+		}
+		p.Seq = group*store.ProofGroup + uint32(b[0])
+		copy(p.Index[:], b[1+copy(p.Proof[:], b[1:]):])
+	}
+	return proofs, nil
+}
+
 func decodePosition(value []byte) (uint64, error) {
 	if len(value) != 8 {
 		return 0, wrongLength("position", value, 8)

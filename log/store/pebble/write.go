@@ -14,7 +14,6 @@ import (
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
 	"github.com/musterlog/muster/log/store"
-	"github.com/musterlog/muster/log/vrf"
 )
 
 // Commit writes one epoch as one synced Pebble batch. An error comes before
@@ -160,9 +159,9 @@ func (w *writer) erase(order store.Erasure) error {
 		if err != nil {
 			return false, err
 		}
-		e, err := w.store.eventAt(position)
+		e, err := w.store.EventAt(position)
 		if err != nil {
-			return false, err
+			return false, missing(eventKey(position), err)
 		}
 		if e.Account != order.Account {
 			return false, fmt.Errorf("points to position %d, an event of account %v", position, e.Account)
@@ -181,9 +180,14 @@ func (w *writer) erase(order store.Erasure) error {
 
 func (w *writer) put(k key, value []byte) error { return w.Set(k, value, nil) }
 
-// PutProof keeps a VRF proof. It is not synced: a lost one is computed again.
-func (s *Store) PutProof(id name.AccountID, seq uint32, p vrf.Proof, index name.Index) error {
-	return s.db.Set(proofKey(id, seq), append(p[:], index[:]...), pebbledb.NoSync)
+// PutProofs keeps a group of VRF proofs. It is not synced: lost ones are
+// computed again.
+func (s *Store) PutProofs(id name.AccountID, group uint32, proofs []store.Proof) error {
+	value, err := encodeProofs(group, proofs)
+	if err != nil {
+		return fmt.Errorf("keeping VRF proofs of account %v: %w", id, err)
+	}
+	return s.db.Set(proofKey(id, group), value, pebbledb.NoSync)
 }
 
 // PutNote keeps a published checkpoint and syncs it. The first of a size

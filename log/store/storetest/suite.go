@@ -47,8 +47,8 @@ func testEmpty(t *testing.T, create Create) {
 		if _, _, err := s.NoteAbove(0); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("checkpoint of a new store: %v, want ErrNotFound", err)
 		}
-		if _, _, err := s.Proof(name.AccountID{}, 0); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("proof in a new store: %v, want ErrNotFound", err)
+		if p, err := s.Proofs(name.AccountID{}, 0); err != nil || len(p) > 0 {
+			t.Errorf("proofs in a new store: %v, %v, want none", p, err)
 		}
 		if err := NewModel(1).checkRanges(s, name.Index{}); err != nil {
 			t.Error(err)
@@ -105,8 +105,14 @@ func testErasure(t *testing.T, create Create) {
 	if len(m.erase) == 0 || erased() != 0 {
 		t.Fatalf("the model has %d erasures ahead and %d behind, want some and none", len(m.erase), erased())
 	}
+	kept := make(map[name.AccountID]store.Proof)
 	for _, e := range m.Events {
-		if err := s.PutProof(e.Account, e.Seq, vrf.Proof{byte(e.Position)}, name.Index{byte(e.Position)}); err != nil {
+		if e.Seq < store.ProofGroup {
+			kept[e.Account] = store.Proof{Seq: e.Seq, Index: name.Index{byte(e.Position)}}
+		}
+	}
+	for id, p := range kept {
+		if err := s.PutProofs(id, 0, []store.Proof{p}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,9 +134,9 @@ func testErasure(t *testing.T, create Create) {
 	if erased() == 0 {
 		t.Fatal("the model erased nothing")
 	}
-	for _, e := range m.Events[:200] {
-		if p, _, err := s.Proof(e.Account, e.Seq); err != nil || p[0] != byte(e.Position) {
-			t.Errorf("VRF proof of event %d: %v, want it kept", e.Position, err)
+	for id, want := range kept {
+		if p, err := s.Proofs(id, 0); err != nil || !slices.Equal(p, []store.Proof{want}) {
+			t.Errorf("VRF proofs of account %v: %v, %v, want them kept", id, p, err)
 		}
 	}
 }
@@ -188,19 +194,35 @@ func testNotes(t *testing.T, create Create) {
 
 func testProofs(t *testing.T, create Create) {
 	s, _ := create(t)
-	id, p, index := name.AccountID{1}, vrf.Proof{2, 79: 3}, name.Index{4, 31: 5}
-	if err := s.PutProof(id, 7, p, index); err != nil {
+	id := name.AccountID{1}
+	seven := store.Proof{Seq: 7, Proof: vrf.Proof{2, 79: 3}, Index: name.Index{4, 31: 5}}
+	all := map[uint32][]store.Proof{
+		0:       {seven},
+		1:       {{Seq: 16, Proof: vrf.Proof{6}}, {Seq: 31, Index: name.Index{7}}},
+		1 << 27: {{Seq: 1<<31 + 3}},
+	}
+	for group, proofs := range all {
+		if err := s.PutProofs(id, group, proofs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all[0] = []store.Proof{{Seq: 0, Index: name.Index{8}}, seven, {Seq: 15}}
+	if err := s.PutProofs(id, 0, all[0]); err != nil {
 		t.Fatal(err)
 	}
-	if got, of, err := s.Proof(id, 7); err != nil || got != p || of != index {
-		t.Errorf("proof %x of %v, %v; want %x of %v", got, of, err, p, index)
+	for _, group := range []uint32{0, 1, 2, 1 << 27} {
+		if got, err := s.Proofs(id, group); err != nil || !slices.Equal(got, all[group]) {
+			t.Errorf("proofs of group %d: %v, %v; want %v", group, got, err, all[group])
+		}
 	}
-	for _, absent := range []struct {
-		id  name.AccountID
-		seq uint32
-	}{{id, 6}, {id, 8}, {name.AccountID{2}, 7}} {
-		if _, _, err := s.Proof(absent.id, absent.seq); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("proof of (%v, %d): %v, want ErrNotFound", absent.id, absent.seq, err)
+	if got, err := s.Proofs(name.AccountID{2}, 0); err != nil || len(got) > 0 {
+		t.Errorf("proofs of another account: %v, %v; want none", got, err)
+	}
+	for what, bad := range map[string][]store.Proof{
+		"none": nil, "another group's": {{Seq: 16}}, "out of order": {{Seq: 3}, {Seq: 2}}, "twice": {seven, seven},
+	} {
+		if err := s.PutProofs(id, 0, bad); err == nil {
+			t.Errorf("proofs %s were kept", what)
 		}
 	}
 }
