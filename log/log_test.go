@@ -100,7 +100,7 @@ func TestSameEventAgain(t *testing.T) {
 	if now, _ := r.log.Position(); now != size {
 		t.Errorf("the log grew from %d to %d leaves", size, now)
 	}
-	stored, err := r.store.Event(p.Account(), 0)
+	stored, err := r.event(p.Account(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,12 +239,12 @@ func TestEraseDeletes(t *testing.T) {
 		}
 		r.accepted(q.Add())
 		for seq := range uint32(2) {
-			e, err := r.store.Event(p.Account(), seq)
+			e, err := r.event(p.Account(), seq)
 			if err != nil || len(e.Body) > 0 || e.Opening != (name.Opening{}) {
 				t.Errorf("restart %v: seq %d after ERASE: %+v, %v", restart, seq, e, err)
 			}
 		}
-		if e, err := r.store.Event(q.Account(), 0); err != nil || len(e.Body) == 0 {
+		if e, err := r.event(q.Account(), 0); err != nil || len(e.Body) == 0 {
 			t.Errorf("restart %v: another account's event: %+v, %v", restart, e, err)
 		}
 		result, _ := r.look(nil, history(p), history(q))

@@ -196,7 +196,7 @@ func (l *Log) restored(p *store.Pending) (*ticket, error) {
 }
 
 func newTicket(s *submission, after *store.Account) *ticket {
-	t := &ticket{checked: s.checked, body: s.body, index: *s.index, after: after, live: keyIndexes(after.Devices), done: make(chan struct{})}
+	t := &ticket{checked: s.checked, body: s.body, index: *s.index, after: after, previous: after.Position, live: keyIndexes(after.Devices), done: make(chan struct{})}
 	rand.Read(t.opening[:]) // never fails; never drawn again, whatever becomes of its epoch
 	return t
 }
@@ -216,7 +216,11 @@ func (l *Log) enter(t *ticket) {
 		l.since = time.Now()
 	}
 	l.open = append(l.open, t)
-	l.pending[t.after.ID] = append(l.pending[t.after.ID], t)
+	before := l.pending[t.after.ID]
+	if len(before) > 0 {
+		t.prior = before[len(before)-1]
+	}
+	l.pending[t.after.ID] = append(before, t)
 	l.wake(len(l.open) >= l.cfg.MaxEpochEvents)
 }
 

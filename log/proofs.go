@@ -49,19 +49,6 @@ func (k *keptProofs) find(seq uint32) (i int, ok bool) {
 	return slices.BinarySearchFunc(k.all, seq, func(a store.Proof, seq uint32) int { return cmp.Compare(a.Seq, seq) })
 }
 
-// index is that of an account's seq, if a proof of it is kept.
-func (p *proofs) index(id name.AccountID, seq uint32) (index name.Index, ok bool, err error) {
-	kept, err := p.group(id, seq/store.ProofGroup)
-	if err != nil {
-		return index, false, err
-	}
-	i, ok := kept.find(seq)
-	if ok {
-		index = kept.all[i].Index
-	}
-	return index, ok, nil
-}
-
 // of is the proof of an account that exists, and the index that it proves.
 func (p *proofs) of(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error) {
 	kept, err := p.group(id, seq/store.ProofGroup)

@@ -71,12 +71,4 @@ func TestProofsAreKeptByGroup(t *testing.T) {
 			t.Errorf("group %v is out of order: %v", group, all)
 		}
 	}
-	p := l.proofs()
-	if _, ok, err := p.index(a, 4); ok || err != nil {
-		t.Errorf("an index that no proof is kept of: %t, %v", ok, err)
-	}
-	want := key.EvaluateAll([][]byte{a.Label().VRFInput(3)})[0]
-	if index, ok, err := p.index(a, 3); !ok || err != nil || index != want {
-		t.Errorf("a kept index: %v, %t, %v; want %v", index, ok, err, want)
-	}
 }

@@ -98,6 +98,7 @@ type recovery struct {
 	target *checkpoint.Note
 	done   Recovered
 	known  map[name.Index]known
+	newest map[name.AccountID]uint64 // of the epoch at hand: positions
 }
 
 // known is what is known of an index: an event, or that it was erased.
@@ -280,6 +281,7 @@ func (r *recovery) epoch(leaves [][]byte, e *leaf.Epoch) error {
 	q := &r.seq
 	b := &store.Batch{First: q.state.Size, Leaves: leaves, Erase: q.erase}
 	accounts := make(map[name.AccountID]*store.Account)
+	r.newest = make(map[name.AccountID]uint64)
 	var hashes []leaf.Hash
 	for i, data := range leaves {
 		hashes = append(hashes, leaf.HashOf(data))
@@ -325,6 +327,10 @@ func (r *recovery) event(b *store.Batch, accounts map[name.AccountID]*store.Acco
 	}
 	b.Prefix = append(b.Prefix, prefix.NewLeaf(l.Index, position, l.Commitment))
 	row := store.Event{Account: k.account, Seq: k.seq, Position: position, Erase: store.None}
+	if row.Previous, err = r.previous(k.account, k.seq); err != nil {
+		return err
+	}
+	r.newest[k.account] = position
 	if k.content == nil {
 		b.Events = append(b.Events, row)
 		r.done.Closed++
@@ -343,6 +349,7 @@ func (r *recovery) event(b *store.Batch, accounts map[name.AccountID]*store.Acco
 	if at, err = after(r.id, at, parsed); err != nil {
 		return err
 	}
+	at.Position = position
 	accounts[k.account] = at
 	row.Anchor, row.Erase, row.Live = at.Anchor, at.Erase, keyIndexes(at.Devices)
 	switch {
@@ -356,6 +363,23 @@ func (r *recovery) event(b *store.Batch, accounts map[name.AccountID]*store.Acco
 	}
 	b.Events = append(b.Events, row)
 	return nil
+}
+
+// previous is the position of the event before one: in this epoch, or in one
+// that the store has. Of an account whose content is gone it may have no row.
+func (r *recovery) previous(id name.AccountID, seq uint32) (uint64, error) {
+	if seq == 0 {
+		return 0, nil
+	}
+	if position, ok := r.newest[id]; ok {
+		return position, nil
+	}
+	index := r.cfg.VRF.EvaluateAll([][]byte{id.Label().VRFInput(seq - 1)})[0]
+	position, err := r.cfg.Store.Position(index)
+	if err != nil {
+		return 0, fmt.Errorf("its account's event before it, seq %d: %w", seq-1, err)
+	}
+	return position, nil
 }
 
 // after is the account one event on; ERASE may follow events that are unknown.

@@ -99,6 +99,19 @@ type rig struct {
 	now time.Time
 }
 
+// event is an event in the store, by way of those that follow it.
+func (r *rig) event(id name.AccountID, seq uint32) (*store.Event, error) {
+	a, err := r.store.Account(id)
+	if err != nil {
+		return nil, err
+	}
+	e, err := r.store.EventAt(a.Position)
+	for err == nil && e.Seq > seq {
+		e, err = r.store.EventAt(e.Previous)
+	}
+	return e, err
+}
+
 func newRig(t *testing.T) *rig { return newRigOn(t, vfs.NewMem()) }
 
 func newRigOn(t *testing.T, disk vfs.FS) *rig {

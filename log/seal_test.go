@@ -79,7 +79,7 @@ func TestSeal(t *testing.T) {
 		t.Errorf("the last leaf is %+v", end)
 	}
 	r.open()
-	if e, err := r.store.Event(erased.Account(), 0); err != nil || len(e.Body) > 0 {
+	if e, err := r.event(erased.Account(), 0); err != nil || len(e.Body) > 0 {
 		t.Errorf("erased content is there: %v, %v", e, err)
 	}
 	for _, o := range r.submit(r.phone("carol").Register()) {
@@ -120,7 +120,7 @@ func TestSealErases(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.open()
-	if e, err := r.store.Event(p.Account(), 0); err != nil || len(e.Body) > 0 {
+	if e, err := r.event(p.Account(), 0); err != nil || len(e.Body) > 0 {
 		t.Errorf("erased content is there: %v, %v", e, err)
 	}
 }

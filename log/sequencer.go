@@ -143,17 +143,17 @@ func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 	}
 	accounts := make(map[name.AccountID]*store.Account)
 	for _, t := range batch {
-		t.position = b.First + uint64(len(b.Leaves))
+		t.place(b.First + uint64(len(b.Leaves)))
 		e := t.checked.Event()
 		c := commitment.Commit(t.opening, e.Account.Label(), e.Seq, t.body)
 		l := leaf.Event{Index: t.index, Commitment: c}
 		b.Leaves = append(b.Leaves, l.Bytes())
 		b.Prefix = append(b.Prefix, prefix.NewLeaf(t.index, t.position, c))
 		b.Events = append(b.Events, store.Event{
-			Account: e.Account, Seq: e.Seq, Position: t.position, Opening: t.opening, Body: t.body,
+			Account: e.Account, Seq: e.Seq, Position: t.position, Previous: t.previous, Opening: t.opening, Body: t.body,
 			Anchor: t.after.Anchor, Erase: t.after.Erase, Live: t.live,
 		})
-		accounts[e.Account] = t.after
+		accounts[e.Account] = t.logged
 	}
 	b.Accounts = slices.Collect(maps.Values(accounts))
 
@@ -191,6 +191,17 @@ func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 	// A crash from here to the signed head: Open finds the store one epoch
 	// ahead and signs the same bytes.
 	return l.sign()
+}
+
+// place gives a ticket its position, again after an epoch that failed.
+func (t *ticket) place(position uint64) {
+	if t.prior != nil {
+		t.previous = t.prior.position
+	}
+	t.position = position
+	logged := *t.after // which others read
+	logged.Position = position
+	t.logged = &logged
 }
 
 // readBack recomputes from the store's bytes what is about to be signed: a bit
@@ -254,7 +265,8 @@ func (l *Log) settle(batch []*ticket) {
 	defer l.mu.Unlock()
 	for _, t := range batch {
 		id := t.after.ID
-		l.recent.keep(t.after)
+		l.recent.keep(t.logged)
+		t.prior = nil
 		if p := l.pending[id]; len(p) > 1 {
 			l.pending[id] = p[1:]
 		} else {

@@ -32,6 +32,10 @@ type ticket struct {
 	cut     bool     // its epoch is being sealed; under Log.mu
 	promise *promise // nil: its receipt was not asked for; under Log.mu
 
+	prior    *ticket        // of the account's event before it, if that has no position yet
+	previous uint64         // position of that event, else
+	logged   *store.Account // the account after it, with its position
+
 	done     chan struct{} // closed when it is signed at position, or err is set
 	position uint64
 	err      error
@@ -42,7 +46,7 @@ type submission struct {
 	body    []byte
 	event   *event.Event
 	checked *event.Checked
-	index   *name.Index // nil until evaluated
+	index   *name.Index // nil until it was admitted
 	before  accountAt   // the account as admit read it
 	outcome answer.Outcome
 	wait    *ticket
@@ -118,15 +122,10 @@ func (l *Log) admit(subs []submission) {
 		last = s
 		parsed, events, admitted = append(parsed, s), append(events, s.event), append(admitted, s.before.Keys())
 	}
-	var fresh []*submission
 	for i, checked := range event.CheckAll(events, admitted) {
-		s := parsed[i]
-		s.checked = checked
-		if s.event.Seq >= s.before.Next {
-			fresh = append(fresh, s)
-		}
+		parsed[i].checked = checked
 	}
-	l.evaluate(fresh...)
+	l.evaluate(parsed...)
 }
 
 // read parses an event and reads its account; false if that settles it. Events
@@ -152,8 +151,7 @@ func (l *Log) read(s, last *submission) bool {
 		return false
 	}
 	// What is read here may be outdated by the time the event joins. It only
-	// spares work: keys that are in force were admitted, and an event whose seq
-	// is taken needs no index.
+	// spares work: keys that are in force were admitted.
 	if last != nil && last.event.Account == e.Account {
 		s.before = last.before
 		return true
@@ -209,7 +207,6 @@ func (l *Log) join(s *submission, wait answer.Wait) {
 		s.refuse(err)
 		return
 	}
-	l.evaluate(s)
 	s.wait = newTicket(s, &after)
 	l.enter(s.wait)
 }
@@ -241,7 +238,7 @@ func (l *Log) rejoin(s *submission, at *store.Account) {
 			return
 		}
 	}
-	logged, err := l.cfg.Store.Event(s.event.Account, s.event.Seq)
+	logged, err := l.event(s.event.Account, s.event.Seq, *s.index)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		s.outcome.Err = err
 		return
@@ -269,7 +266,7 @@ func (l *Log) headBody(id name.AccountID, at *store.Account) ([]byte, error) {
 	if p := l.pending[id]; len(p) > 0 {
 		return p[len(p)-1].body, nil
 	}
-	e, err := l.cfg.Store.Event(id, at.Next-1)
+	e, err := l.cfg.Store.EventAt(at.Position)
 	if err != nil {
 		return nil, err
 	}

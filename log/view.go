@@ -75,28 +75,38 @@ func (v *view) Newest(id name.AccountID) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for n := int64(at.Next) - 1; n >= 0; n-- {
-		r, err := v.Record(id, uint32(n))
+	for position := at.Position; ; {
+		e, err := v.cfg.Store.EventAt(position)
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("the account's event at position %d: %w", position, err)
 		}
-		if r.Position < v.tree.size {
+		if position < v.tree.size {
 			v.exists[id] = true
-			return n, nil
+			_, err := v.record(e)
+			return int64(e.Seq), err
+		}
+		if position = e.Previous; e.Seq == 0 {
+			return -1, nil // none of its events is published
 		}
 	}
-	return -1, nil
 }
 
 func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {
-	at := version{id, seq}
-	if r := v.records[at]; r != nil {
+	if r := v.records[version{id, seq}]; r != nil {
 		return r, nil
 	}
-	e, err := v.event(id, seq)
+	_, index, err := v.proofs.of(id, seq)
 	if err != nil {
 		return nil, err
 	}
+	e, err := v.event(id, seq, index)
+	if err != nil {
+		return nil, err
+	}
+	return v.record(e)
+}
+
+func (v *view) record(e *store.Event) (_ *answer.Record, err error) {
 	r := &answer.Record{
 		Position: e.Position, Opening: e.Opening, Event: e.Body,
 		Anchor: e.Anchor, Erase: e.Erase, Live: e.Live,
@@ -104,23 +114,27 @@ func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {
 	if r.Commitment, err = v.commitment(e); err != nil {
 		return nil, err
 	}
-	v.records[at] = r
+	v.records[version{e.Account, e.Seq}] = r
 	return r, nil
 }
 
-// event finds an event. If its index is known, the map says where it should be,
-// and one row less is read; what stands there decides.
-func (v *view) event(id name.AccountID, seq uint32) (*store.Event, error) {
-	index, known, err := v.proofs.index(id, seq)
-	if err != nil {
-		return nil, err
-	}
-	if position, ok := v.prefixes.Find(index); known && ok {
-		if e, err := v.cfg.Store.EventAt(position); err == nil && e.Account == id && e.Seq == seq {
+// event finds an event by its index: in the newest signed tree, which has what
+// is in memory of the map, or by the store. What stands there decides.
+func (l *Log) event(id name.AccountID, seq uint32, index name.Index) (*store.Event, error) {
+	if position, ok := l.signed.Load().prefixes.Find(index); ok {
+		if e, err := l.cfg.Store.EventAt(position); err == nil && e.Account == id && e.Seq == seq {
 			return e, nil
 		}
 	}
-	return v.cfg.Store.Event(id, seq)
+	position, err := l.cfg.Store.Position(index)
+	if err != nil {
+		return nil, err
+	}
+	e, err := l.cfg.Store.EventAt(position)
+	if err == nil && (e.Account != id || e.Seq != seq) {
+		err = fmt.Errorf("the index of seq %d of account %v leads to position %d, where seq %d of %v is", seq, id, position, e.Seq, e.Account)
+	}
+	return e, err
 }
 
 // commitment is the one of an event's leaf: made again from what it opens to,
@@ -165,7 +179,11 @@ func (v *view) Node(level uint, index uint64) (leaf.Hash, error) {
 // first checkpoint that covered it: the same bytes whenever it is asked for,
 // until an ERASE deletes the opening.
 func (l *Log) receipt(id name.AccountID, seq uint32) ([]byte, error) {
-	e, err := l.cfg.Store.Event(id, seq)
+	proof, index, err := l.proof(id, seq)
+	if err != nil {
+		return nil, err
+	}
+	e, err := l.event(id, seq, index)
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +197,7 @@ func (l *Log) receipt(id name.AccountID, seq uint32) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := answer.Published{Seq: seq, Position: e.Position, Opening: e.Opening, Note: note}
-	if p.Proof, _, err = l.proof(id, seq); err != nil {
-		return nil, err
-	}
+	p := answer.Published{Seq: seq, Position: e.Position, Opening: e.Opening, Note: note, Proof: proof}
 	if p.Path, err = answer.Path(e.Position, size, l.published.Load().tree.reader(l.cfg.Store)); err != nil {
 		return nil, err
 	}

@@ -5,18 +5,11 @@ import (
 	"slices"
 
 	"github.com/musterlog/muster/log/event"
+	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
 	"github.com/musterlog/muster/log/store"
 )
-
-// position looks where a position row leads; that none is missing was seen at
-// the events.
-func (c *check) position(row string, r store.PositionRow) {
-	if _, err := c.Store.Event(r.Account, r.Seq); err != nil {
-		c.differ(row, "%v", err)
-	}
-}
 
 func (c *check) prefixLeaf(row string, l prefix.Leaf) {
 	index, value, err := c.Store.Full(l)
@@ -35,54 +28,92 @@ func (c *check) account(row string, a *store.Account) {
 		c.differ(row, "an account without events")
 		return
 	}
-	at := c.replay(row, a.ID, a.Next)
-	if at == nil {
+	events := c.events(row, a)
+	if events == nil {
 		return // told
 	}
-	if !sameAccount(at, a) {
+	c.owned += uint64(len(events))
+	c.proven(a.ID, events)
+	if at := c.replay(row, a.ID, events); at != nil && !sameAccount(at, a) {
 		c.differ(row, "it differs from what its %d events yield", a.Next)
 	}
-	_, err := c.Store.Event(a.ID, a.Next)
-	if !errors.Is(err, store.ErrNotFound) {
-		c.differ(row, "it ends before seq %d, which is there", a.Next)
+}
+
+// events are an account's from seq 0 on, found from its newest back; nil if some
+// cannot be found, which it tells.
+func (c *check) events(row string, a *store.Account) []*store.Event {
+	var events []*store.Event
+	for seq, position, from := a.Next, a.Position, row; seq > 0; {
+		seq--
+		e, err := c.Store.EventAt(position)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			c.differ(from, "it says that seq %d of the account is at position %d: lost", seq, position)
+			return nil
+		case err != nil:
+			c.differ(from, "its seq %d: %v", seq, err)
+			return nil
+		case e.Account != a.ID || e.Seq != seq:
+			c.differ(from, "it says that seq %d of account %v is at position %d, where seq %d of %v is", seq, a.ID, position, e.Seq, e.Account)
+			return nil
+		case seq > 0 && e.Previous >= position, seq == 0 && e.Previous != 0:
+			c.differ(c.Store.Key(e), "the event before it is said to be at position %d", e.Previous)
+			return nil
+		}
+		events = append(events, e)
+		position, from = e.Previous, c.Store.Key(e)
 	}
+	slices.Reverse(events)
+	return events
 }
 
 func sameAccount(a, b *store.Account) bool {
 	return a.Log == b.Log && a.ID == b.ID && a.Next == b.Next && a.Generation == b.Generation && a.Head == b.Head && a.Primary == b.Primary &&
-		slices.Equal(a.Devices, b.Devices) && slices.Equal(a.Introduced, b.Introduced) && a.Anchor == b.Anchor && a.Erase == b.Erase
+		slices.Equal(a.Devices, b.Devices) && slices.Equal(a.Introduced, b.Introduced) && a.Position == b.Position && a.Anchor == b.Anchor && a.Erase == b.Erase
 }
 
-// replay gives the account after its first events; nil if they cannot be
-// replayed, which it tells. Where content was erased, it begins at the ERASE.
-func (c *check) replay(row string, id name.AccountID, next uint32) *store.Account {
+// proven holds the indexes of an account's kept VRF proofs against its leaves.
+func (c *check) proven(id name.AccountID, events []*store.Event) {
+	for first := 0; first < len(events); first += store.ProofGroup {
+		group := uint32(first / store.ProofGroup)
+		proofs, _ := c.Store.Proofs(id, group) // a row that cannot be read is told when it is met
+		for _, p := range proofs {
+			if int(p.Seq) >= len(events) {
+				break // of an event that is not there yet
+			}
+			at := events[p.Seq].Position
+			for data, err := range c.Store.Leaves(at, at+1) {
+				l, parsed := leaf.Parse(data)
+				if e, ok := l.(*leaf.Event); err == nil && parsed == nil && (!ok || e.Index != p.Index) {
+					c.differ(c.Store.Key(store.LeafRow{Position: at}), "its index is not the one that %s proves", c.Store.Key(store.ProofRow{Account: id, Group: group}))
+				}
+			}
+		}
+	}
+}
+
+// replay gives the account after its events; nil if they cannot be replayed,
+// which it tells. Where content was erased, it begins at the ERASE.
+func (c *check) replay(row string, id name.AccountID, events []*store.Event) *store.Account {
 	at := &store.Account{Account: *event.NewAccount(c.Origin.LogID(), id), Erase: store.None}
 	var kept []*store.Event // with content, and before an ERASE that has not come yet
-	for seq := range next {
-		e, err := c.Store.Event(id, seq)
-		if errors.Is(err, store.ErrNotFound) {
-			c.differ(row, "it has %d events, but seq %d is lost", next, seq)
-			return nil
-		}
-		if err != nil {
-			c.differ(row, "its seq %d: %v", seq, err)
-			return nil
-		}
+	for _, e := range events {
 		if len(e.Body) == 0 {
 			at = nil
 			continue
 		}
 		parsed, err := event.Parse(e.Body)
-		if err == nil && (parsed.Account != id || parsed.Seq != seq) {
+		if err == nil && (parsed.Account != id || parsed.Seq != e.Seq) {
 			err = errors.New("it is another event than its row says")
 		}
 		if err == nil {
 			at, err = c.step(at, id, parsed)
 		}
 		if err != nil {
-			c.differ(c.Store.Key(e), "seq %d of its account: %v", seq, err)
+			c.differ(c.Store.Key(e), "seq %d of its account: %v", e.Seq, err)
 			return nil
 		}
+		at.Position = e.Position
 		c.compareEvent(e, at)
 		if kept = append(kept, e); parsed.Type == event.Erase {
 			c.stillThere(kept[:len(kept)-1], e)

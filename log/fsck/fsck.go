@@ -96,6 +96,7 @@ type check struct {
 	prefixes *prefix.Tree  // of the newest EPOCH; nil once it cannot be recomputed
 	batch    []prefix.Leaf // that came since
 
+	owned    uint64                            // events that an account leads to
 	head     *checkpoint.Note                  // the signed head, until it was compared
 	headSize uint64                            // of it, once it was compared
 	state    bool                              // the state's row was met
@@ -115,8 +116,6 @@ func (c *check) row(r store.Row) {
 		c.nextEvent(r.Key, v)
 	case store.Tile:
 		c.nextTile(r.Key, v)
-	case store.PositionRow:
-		c.position(r.Key, v)
 	case *store.Account:
 		c.account(r.Key, v)
 	case prefix.Leaf:
@@ -147,6 +146,9 @@ func (c *check) end() {
 		c.differ("row L", "there are no leaves")
 	} else if c.epoch == nil || c.epoch.Position()+1 != c.size {
 		c.differ(c.Store.Key(store.LeafRow{Position: c.size - 1}), "the log does not end in EPOCH or SEAL")
+	}
+	if c.owned < c.report.Events {
+		c.differ("rows h", "accounts lead to %d events, the log has %d", c.owned, c.report.Events)
 	}
 	if !c.state {
 		c.differ(c.Store.Key(store.State{}), "lost")

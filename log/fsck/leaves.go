@@ -251,12 +251,6 @@ func (c *check) nextEvent(row string, e *store.Event) {
 			c.askIndexes()
 		}
 	}
-	place := store.PositionRow{Account: e.Account, Seq: e.Seq}
-	if _, err := c.Store.Event(e.Account, e.Seq); errors.Is(err, store.ErrNotFound) {
-		c.differ(c.Store.Key(place), "lost: seq %d of the account is at position %d", e.Seq, e.Position)
-	} else if err != nil {
-		c.differ(c.Store.Key(place), "%v", err)
-	}
 	if e.Seq == 0 {
 		if _, err := c.Store.Account(e.Account); errors.Is(err, store.ErrNotFound) {
 			a := new(store.Account)

@@ -23,7 +23,7 @@ type Inspectable interface {
 }
 
 // Row is one row as the engine has it. Value is one of LeafRow, *Event, Tile,
-// PositionRow, *Account, prefix.Leaf, ProofRow, NoteRow, ReservedRow, State and
+// *Account, prefix.Leaf, ProofRow, NoteRow, ReservedRow, State and
 // Layout; it stays valid.
 type Row struct {
 	Key   string // as errors name it
@@ -35,13 +35,6 @@ type Row struct {
 type LeafRow struct {
 	Position uint64
 	Data     []byte
-}
-
-// PositionRow leads from an account's event to its EVENT leaf.
-type PositionRow struct {
-	Account  name.AccountID
-	Seq      uint32
-	Position uint64
 }
 
 // ProofRow is what PutProofs kept.

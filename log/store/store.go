@@ -36,6 +36,7 @@ type Event struct {
 	Account  name.AccountID
 	Seq      uint32
 	Position uint64       // of its EVENT leaf
+	Previous uint64       // position of the account's event before it; 0 at seq 0
 	Opening  name.Opening // zero once erased, or if it was lost with an older store
 	Body     []byte       // the encoded Event; empty once erased
 
@@ -50,8 +51,9 @@ type Event struct {
 // know beside the rules.
 type Account struct {
 	event.Account
-	Anchor uint32 // as in the newest Event
-	Erase  uint32
+	Position uint64 // of its newest event; 0 before the first
+	Anchor   uint32 // as in the newest Event
+	Erase    uint32
 }
 
 // Tile is a full hash tile at a level of tlog-tiles: its 256 hashes of 32 bytes,
@@ -130,10 +132,10 @@ type Store interface {
 	// publication or not; ErrNotFound before its first event.
 	Account(name.AccountID) (*Account, error)
 
-	// Event finds an event by its account and seq.
-	Event(name.AccountID, uint32) (*Event, error)
+	// Position is that of the EVENT leaf with an index.
+	Position(name.Index) (uint64, error)
 
-	// EventAt finds an event by its position. That there is none is ErrNotFound.
+	// EventAt is the event whose EVENT leaf stands at a position.
 	EventAt(position uint64) (*Event, error)
 
 	// Events yields the events whose EVENT leaves stand at positions

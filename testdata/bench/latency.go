@@ -51,10 +51,12 @@ func (b *bench) published() (err error) {
 		return err
 	}
 	adds = eventsAt(1, latencySample, n)
+	before := spent(all)
 	waits, err := pace(b.ctx, url, slices.Concat(adds...), rate)
 	if err != nil {
 		return err
 	}
+	after := spent(all)
 	slices.Sort(waits)
 	at := func(part float64) float64 {
 		return waits[int(part*float64(len(waits)-1))].Seconds() / latencyEpoch.Seconds()
@@ -63,9 +65,22 @@ func (b *bench) published() (err error) {
 	for _, part := range []float64{0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1} {
 		s["part"], s["epochs"] = append(s["part"], part), append(s["epochs"], at(part))
 	}
+	for i, name := range []string{"sender", "log", "w1", "w2", "w3", "auditor"} {
+		s["cpu_us_"+name] = []float64{float64((after[i]-before[i]).Microseconds()) / float64(n)}
+	}
 	b.figure("published-p50", at(0.5), s)
 	b.figure("published-p99", at(0.99), nil)
 	return os.RemoveAll(dir)
+}
+
+// spent is the CPU time so far of this process and of the others.
+func spent(others []*process) []time.Duration {
+	all := []time.Duration{cpu()}
+	for _, p := range others {
+		at, _ := processCPU(p.Process.Pid)
+		all = append(all, at)
+	}
+	return all
 }
 
 // cosigned makes a log that publishes what three witnesses and an auditor all

@@ -52,9 +52,14 @@ func TestDamagedRow(t *testing.T) {
 	}{
 		{"state", key{tableState}, true, func(s *Store) error { _, err := s.State(); return err }},
 		{"account", accountKey(id), true, func(s *Store) error { _, err := s.Account(id); return err }},
-		{"position", positionKey(id, 0), true, func(s *Store) error { _, err := s.Event(id, 0); return err }},
-		{"event by its seq", eventKey(1), true, func(s *Store) error { _, err := s.Event(id, 0); return err }},
-		{"event by its position", eventKey(1), true, func(s *Store) error { return last(s.Events(0, 3)) }},
+		{"event", eventKey(1), true, func(s *Store) error { _, err := s.EventAt(1); return err }},
+		{"event among others", eventKey(1), true, func(s *Store) error { return last(s.Events(0, 3)) }},
+		{"account to be erased", accountKey(id), true, func(s *Store) error {
+			b := m.Next(0)
+			b.Erase = []store.Erasure{{Account: id, Before: 1}}
+			b.First, b.State.Size, b.Leaves = 3, 4, b.Leaves[:1]
+			return s.Commit(b)
+		}},
 		{"event to be erased", eventKey(1), true, func(s *Store) error {
 			b := m.Next(0)
 			b.Erase = []store.Erasure{{Account: id, Before: 1}}
@@ -64,6 +69,7 @@ func TestDamagedRow(t *testing.T) {
 		{"leaf", leafKey(1), false, func(s *Store) error { return last(s.Leaves(0, 3)) }},
 		{"leaf of a value", leafKey(1), true, func(s *Store) error { _, _, err := s.Full(l); return err }},
 		{"prefix leaf", prefixKey(l.Index), true, func(s *Store) error { return last(s.PrefixLeaves()) }},
+		{"position of an index", prefixKey(l.Index), true, func(s *Store) error { _, err := s.Position(l.Index); return err }},
 		{"prefix leaf in a range", prefixKey(l.Index), true, func(s *Store) error { _, err := s.Range(nil, l.Index, 9); return err }},
 		{"proof", proofKey(id, 0), true, func(s *Store) error { _, err := s.Proofs(id, 0); return err }},
 		{"tile", tileKey(0, 7), true, func(s *Store) error { _, err := s.Tile(nil, 0, 7); return err }},
@@ -116,32 +122,33 @@ func TestMisplacedRow(t *testing.T) {
 		spoil func(t *testing.T, s *Store, m *storetest.Model) error // and read
 		want  string
 	}{
-		{"the event row is lost", func(t *testing.T, s *Store, m *storetest.Model) error {
+		{"an account whose event row is lost", func(t *testing.T, s *Store, m *storetest.Model) error {
 			drop(t, s, eventKey(1))
-			_, err := s.Event(m.Events[0].Account, 0)
-			return err
+			return erase(s, m, m.Events[0].Account)
 		}, "row L/000000000000000101: lost"},
+		{"an account to be erased that is lost", func(t *testing.T, s *Store, m *storetest.Model) error {
+			drop(t, s, accountKey(m.Events[0].Account))
+			return erase(s, m, m.Events[0].Account)
+		}, "lost, another row refers to it"},
 		{"the leaf of a value is lost", func(t *testing.T, s *Store, m *storetest.Model) error {
 			drop(t, s, leafKey(1))
 			_, _, err := s.Full(m.Prefix[0])
 			return err
 		}, "row L/000000000000000100: lost"},
-		{"a position that points to another account's event", func(t *testing.T, s *Store, m *storetest.Model) error {
-			put(t, s, positionKey(name.AccountID{1}, 0), []byte{7: 1})
-			_, err := s.Event(name.AccountID{1}, 0)
-			return err
-		}, "points to position 1"},
-		{"a position that points to another seq of its account", func(t *testing.T, s *Store, m *storetest.Model) error {
-			put(t, s, positionKey(m.Events[0].Account, 5), []byte{7: 1})
-			_, err := s.Event(m.Events[0].Account, 5)
-			return err
-		}, "points to position 1"},
-		{"erasing through a position that points to another account's event", func(t *testing.T, s *Store, m *storetest.Model) error {
-			put(t, s, positionKey(name.AccountID{1}, 0), []byte{7: 1})
-			b := m.Next(0)
-			b.Erase = []store.Erasure{{Account: name.AccountID{1}, Before: 1}}
-			return s.Commit(b)
-		}, "points to position 1"},
+		{"an account whose newest event is another account's", func(t *testing.T, s *Store, m *storetest.Model) error {
+			put(t, s, accountKey(name.AccountID{1}), value(t, s, accountKey(m.Events[0].Account)))
+			return erase(s, m, name.AccountID{1})
+		}, "is seq 0 of account"},
+		{"an account with more events than there are", func(t *testing.T, s *Store, m *storetest.Model) error {
+			a := *m.Accounts[m.Events[0].Account]
+			a.Next++
+			row, err := encodeAccount(&a)
+			if err != nil {
+				return err
+			}
+			put(t, s, accountKey(a.ID), row)
+			return erase(s, m, a.ID)
+		}, "is seq 0 of account"},
 		{"a prefix leaf whose position is an EPOCH's", func(t *testing.T, s *Store, m *storetest.Model) error {
 			l := m.Prefix[0]
 			l.Position = 2
@@ -167,6 +174,12 @@ func TestMisplacedRow(t *testing.T) {
 			}
 		})
 	}
+}
+
+func erase(s *Store, m *storetest.Model, id name.AccountID) error {
+	b := m.Next(0)
+	b.Erase = []store.Erasure{{Account: id, Before: 1}}
+	return s.Commit(b)
 }
 
 // TestLostLeaf: leaves after a gap must not be given in place of the lost one.

@@ -6,7 +6,7 @@ import (
 )
 
 // filter is a bloom filter of the rows that are found one by one among levels
-// of files: h, a and p. For all others it would be memory and time for nothing:
+// of files: h and p. For all others it would be memory and time for nothing:
 // a row of L lies in one file only, and x is read by ranges.
 type filter struct{ bloom.FilterPolicy }
 

@@ -24,7 +24,7 @@ func TestFilter(t *testing.T) {
 	var log, accounts []key
 	for i := range 1000 {
 		log = append(log, leafKey(uint64(i)), eventKey(uint64(i)), prefixKey(name.Index(id(i))))
-		accounts = append(accounts, accountKey(id(i)), positionKey(id(i), 1), proofKey(id(i), 2))
+		accounts = append(accounts, accountKey(id(i)), proofKey(id(i), 2))
 	}
 	data := made(append(log, accounts...)...)
 	for _, k := range append(log, accounts...) {

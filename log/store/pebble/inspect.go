@@ -85,18 +85,13 @@ var errStray = errors.New("no row of a log has this key")
 
 // parseRow reads a row by its key; both slices are the row's from now on.
 func parseRow(k key, value []byte) (any, error) {
-	want := map[byte]int{tableLog: 10, tablePosition: 37, tableAccount: 33, tablePrefix: 33, tableProof: 37, tableNote: 9, tableReserved: 9, tableState: 1, tableLayout: 1}
+	want := map[byte]int{tableLog: 10, tableAccount: 33, tablePrefix: 33, tableProof: 37, tableNote: 9, tableReserved: 9, tableState: 1, tableLayout: 1}
 	if len(k) == 0 || want[k[0]] != len(k) {
 		return nil, errStray
 	}
 	switch k[0] {
 	case tableLog:
 		return parseLogRow(k, value)
-	case tablePosition:
-		r := store.PositionRow{Account: name.AccountID(k[1:33]), Seq: binary.BigEndian.Uint32(k[33:])}
-		var err error
-		r.Position, err = decodePosition(value)
-		return r, err
 	case tableAccount:
 		return decodeAccount(name.AccountID(k[1:]), value)
 	case tablePrefix:
@@ -153,8 +148,6 @@ func (s *Store) Key(value any) string {
 		return eventKey(v.Position).String()
 	case store.Tile:
 		return tileKey(v.Level, v.N).String()
-	case store.PositionRow:
-		return positionKey(v.Account, v.Seq).String()
 	case *store.Account:
 		return accountKey(v.ID).String()
 	case prefix.Leaf:

@@ -16,7 +16,6 @@ import (
 //	L | u64 position | 1            the event of the EVENT leaf there (rows.go)
 //	L | u64 position | 2 + level    full hash tile whose last leaf is there: 256
 //	                                hashes of 32 bytes, and the roots of each 16
-//	a | account[32] | u32 seq       u64 position of its EVENT leaf
 //	h | account[32]                 the account's newest state (rows.go)
 //	x | index[32]                   prefix leaf: hash[32] | u64 position
 //	p | account[32] | u32 group     VRF proofs of 16 seqs, as far as they are kept (rows.go)
@@ -31,7 +30,6 @@ import (
 // of the log and any other table nothing old of the log lies.
 const (
 	tableLog      = 'L'
-	tablePosition = 'a'
 	tableAccount  = 'h'
 	tablePrefix   = 'x'
 	tableProof    = 'p'
@@ -71,8 +69,7 @@ func eventKey(position uint64) key { return append(numbered(tableLog, position),
 func noteKey(size uint64) key  { return numbered(tableNote, size) }
 func reservedKey(n uint64) key { return numbered(tableReserved, n) }
 
-func positionKey(a name.AccountID, seq uint32) key { return numberedOf(tablePosition, a, seq) }
-func proofKey(a name.AccountID, group uint32) key  { return numberedOf(tableProof, a, group) }
+func proofKey(a name.AccountID, group uint32) key { return numberedOf(tableProof, a, group) }
 
 func accountKey(a name.AccountID) key { return append(key{tableAccount}, a[:]...) }
 func prefixKey(i name.Index) key      { return append(key{tablePrefix}, i[:]...) }

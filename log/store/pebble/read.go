@@ -79,28 +79,18 @@ func (s *Store) Account(id name.AccountID) (a *store.Account, err error) {
 	return a, err
 }
 
-// Event finds an event by its account and seq.
-func (s *Store) Event(id name.AccountID, seq uint32) (*store.Event, error) {
-	var position uint64
-	k := positionKey(id, seq)
-	err := s.read(k, func(value []byte) (err error) {
-		position, err = decodePosition(value)
+// Position is that of the EVENT leaf with an index.
+func (s *Store) Position(index name.Index) (position uint64, err error) {
+	k := prefixKey(index)
+	err = s.read(k, func(value []byte) error {
+		l, err := decodePrefix(k, value)
+		position = l.Position
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	e, err := s.EventAt(position)
-	if err != nil {
-		return nil, missing(eventKey(position), err)
-	}
-	if e.Account != id || e.Seq != seq {
-		return nil, fmt.Errorf("reading %v: points to position %d, where seq %d of account %v is", k, position, e.Seq, e.Account)
-	}
-	return e, nil
+	return position, err
 }
 
-// EventAt finds an event by its position.
+// EventAt is the event at a position.
 func (s *Store) EventAt(position uint64) (e *store.Event, err error) {
 	err = s.read(eventKey(position), func(value []byte) error {
 		e, err = decodeEvent(position, value)

@@ -37,14 +37,15 @@ func decodeState(value []byte) (st store.State, err error) {
 	return st, nil
 }
 
-// account[32] | u32 seq | opening[16] | u32 anchor | u32 erase | u8 n | n times u32 key_index | u16 len | body
+// u64 previous | account[32] | u32 seq | opening[16] | u32 anchor | u32 erase | u8 n | n times u32 key_index | u16 len | body
 //
 // The position is in the key. Once erased, opening is zero and body is empty.
 func encodeEvent(e *store.Event) ([]byte, error) {
 	if len(e.Live) > maxLive {
 		return nil, fmt.Errorf("event with %d live devices, want at most %d", len(e.Live), maxLive)
 	}
-	b := cryptobyte.NewBuilder(make([]byte, 0, 63+4*len(e.Live)+len(e.Body)))
+	b := cryptobyte.NewBuilder(make([]byte, 0, 71+4*len(e.Live)+len(e.Body)))
+	b.AddUint64(e.Previous)
 	b.AddBytes(e.Account[:])
 	b.AddUint32(e.Seq)
 	b.AddBytes(e.Opening[:])
@@ -63,7 +64,7 @@ func decodeEvent(position uint64, value []byte) (*store.Event, error) {
 	s := cryptobyte.String(value)
 	var live uint8
 	var body cryptobyte.String
-	if !s.CopyBytes(e.Account[:]) || !s.ReadUint32(&e.Seq) || !s.CopyBytes(e.Opening[:]) ||
+	if !s.ReadUint64(&e.Previous) || !s.CopyBytes(e.Account[:]) || !s.ReadUint32(&e.Seq) || !s.CopyBytes(e.Opening[:]) ||
 		!s.ReadUint32(&e.Anchor) || !s.ReadUint32(&e.Erase) || !s.ReadUint8(&live) {
 		return nil, fmt.Errorf("%w: event of %d bytes", errForm, len(value))
 	}
@@ -85,7 +86,7 @@ func decodeEvent(position uint64, value []byte) (*store.Event, error) {
 }
 
 // log[32] | u32 next | u32 generation | head[32] | primary | u8 n | n devices |
-// u32 n | n times u[32] | u32 anchor | u32 erase
+// u32 n | n times u[32] | u64 position | u32 anchor | u32 erase
 //
 // with key = u8 len | len bytes (0 or 33), device = u32 key_index | key[33].
 // The account's name is in the key.
@@ -101,7 +102,7 @@ func encodeAccount(a *store.Account) ([]byte, error) {
 			return nil, fmt.Errorf("device %d: %w", a.Devices[i].KeyIndex, err)
 		}
 	}
-	b := cryptobyte.NewBuilder(make([]byte, 0, 119+37*len(a.Devices)+32*len(a.Introduced)))
+	b := cryptobyte.NewBuilder(make([]byte, 0, 127+37*len(a.Devices)+32*len(a.Introduced)))
 	b.AddBytes(a.Log[:])
 	b.AddUint32(a.Next)
 	b.AddUint32(a.Generation)
@@ -120,6 +121,7 @@ func encodeAccount(a *store.Account) ([]byte, error) {
 	for i := range a.Introduced {
 		b.AddBytes(a.Introduced[i][:])
 	}
+	b.AddUint64(a.Position)
 	b.AddUint32(a.Anchor)
 	b.AddUint32(a.Erase)
 	return b.Bytes()
@@ -156,7 +158,7 @@ func decodeAccount(id name.AccountID, value []byte) (*store.Account, error) {
 		}
 	}
 	// Compared with what is there before anything is allocated for it.
-	if !s.ReadUint32(&introduced) || uint64(len(s)) != 32*uint64(introduced)+8 {
+	if !s.ReadUint32(&introduced) || uint64(len(s)) != 32*uint64(introduced)+16 {
 		return nil, fmt.Errorf("%w: account with another number of introduced keys than the %d it names", errForm, introduced)
 	}
 	if introduced > 0 {
@@ -165,6 +167,7 @@ func decodeAccount(id name.AccountID, value []byte) (*store.Account, error) {
 	for i := range a.Introduced {
 		s.CopyBytes(a.Introduced[i][:])
 	}
+	s.ReadUint64(&a.Position)
 	s.ReadUint32(&a.Anchor)
 	s.ReadUint32(&a.Erase)
 	return a, nil
@@ -252,13 +255,6 @@ func decodeProofs(group uint32, value []byte) ([]store.Proof, error) {
 		copy(p.Index[:], b[1+copy(p.Proof[:], b[1:]):])
 	}
 	return proofs, nil
-}
-
-func decodePosition(value []byte) (uint64, error) {
-	if len(value) != 8 {
-		return 0, wrongLength("position", value, 8)
-	}
-	return binary.BigEndian.Uint64(value), nil
 }
 
 func wrongLength(what string, value []byte, want int) error {

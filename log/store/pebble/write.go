@@ -2,8 +2,6 @@ package pebble
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,11 +38,10 @@ func batchBytes(b *store.Batch) int {
 		n += len(b.Leaves[i]) + rowBytes
 	}
 	for i := range b.Events {
-		n += 63 + 4*len(b.Events[i].Live) + len(b.Events[i].Body) + rowBytes // and its position:
-		n += 37 + 8 + rowBytes
+		n += 71 + 4*len(b.Events[i].Live) + len(b.Events[i].Body) + rowBytes
 	}
 	for _, a := range b.Accounts {
-		n += 152 + 37*len(a.Devices) + 32*len(a.Introduced) + rowBytes
+		n += 160 + 37*len(a.Devices) + 32*len(a.Introduced) + rowBytes
 	}
 	return n + len(b.Prefix)*(33+40+rowBytes) + len(b.Tiles)*(tileBytes+rowBytes)
 }
@@ -74,13 +71,6 @@ func (w *writer) fill(b *store.Batch) error {
 	}
 	// Rows of random keys go in by rising keys: the memtable then finds the place
 	// of each near the one before.
-	for _, e := range rising(b.Events, func(a, b *store.Event) int {
-		return cmp.Or(bytes.Compare(a.Account[:], b.Account[:]), cmp.Compare(a.Seq, b.Seq))
-	}) {
-		if err := w.put(positionKey(e.Account, e.Seq), binary.BigEndian.AppendUint64(nil, e.Position)); err != nil {
-			return err
-		}
-	}
 	for _, l := range rising(b.Prefix, func(a, b *prefix.Leaf) int { return bytes.Compare(a.Index[:], b.Index[:]) }) {
 		if err := w.put(prefixKey(l.Index), encodePrefix(l)); err != nil {
 			return err
@@ -150,32 +140,40 @@ func rising[Row any](rows []Row, compare func(a, b *Row) int) []*Row {
 	return all
 }
 
-// erase writes the account's rows before a seq anew, without their content:
-// no later read finds it. Older versions of the rows lie in Pebble's files
-// until compaction drops them.
+// erase writes the account's rows before a seq anew, without their content: no
+// later read finds it. It goes from the newest event back to the first, or to
+// one that an earlier ERASE has emptied with all before it. Older versions of
+// the rows lie in Pebble's files until compaction drops them.
 func (w *writer) erase(order store.Erasure) error {
-	return w.store.scan(positionKey(order.Account, 0), positionKey(order.Account, order.Before), func(_ key, value []byte) (bool, error) {
-		position, err := decodePosition(value)
-		if err != nil {
-			return false, err
-		}
+	a, err := w.store.Account(order.Account)
+	if err != nil {
+		return missing(accountKey(order.Account), err)
+	}
+	for seq, position := a.Next, a.Position; seq > 0; {
+		seq--
 		e, err := w.store.EventAt(position)
 		if err != nil {
-			return false, missing(eventKey(position), err)
+			return missing(eventKey(position), err)
 		}
-		if e.Account != order.Account {
-			return false, fmt.Errorf("points to position %d, an event of account %v", position, e.Account)
+		if e.Account != order.Account || e.Seq != seq {
+			return fmt.Errorf("%v is seq %d of account %v, another row says seq %d of %v", eventKey(position), e.Seq, e.Account, seq, order.Account)
+		}
+		if position = e.Previous; seq >= order.Before {
+			continue
 		}
 		if len(e.Body) == 0 && e.Opening == (name.Opening{}) {
-			return true, nil // by an earlier ERASE
+			return nil
 		}
 		e.Body, e.Opening = nil, name.Opening{}
 		row, err := encodeEvent(e)
 		if err != nil {
-			return false, err
+			return err
 		}
-		return true, w.put(eventKey(position), row)
-	})
+		if err := w.put(eventKey(e.Position), row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *writer) put(k key, value []byte) error { return w.Set(k, value, nil) }

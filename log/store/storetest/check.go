@@ -54,12 +54,17 @@ func (m *Model) checkEvents(s store.Store) error {
 		}
 	}
 	for _, want := range m.Events {
-		got, err := s.Event(want.Account, want.Seq)
+		got, err := s.EventAt(want.Position)
 		if err != nil {
-			return fmt.Errorf("event %d of %v: %w", want.Seq, want.Account, err)
+			return fmt.Errorf("event at position %d: %w", want.Position, err)
 		}
 		if !equalEvents(got, want) {
-			return fmt.Errorf("event %d of %v: %+v, want %+v", want.Seq, want.Account, got, want)
+			return fmt.Errorf("event at position %d: %+v, want %+v", want.Position, got, want)
+		}
+	}
+	for _, position := range []uint64{0, m.State.Size, math.MaxUint64} {
+		if e, err := s.EventAt(position); !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("event at position %d, where none is: %v, %v; want ErrNotFound", position, e, err)
 		}
 	}
 	return nil
@@ -77,9 +82,6 @@ func (m *Model) checkAccounts(s store.Store) error {
 			}
 		} else if _, err := s.Account(id); !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("account %v without an event: %v, want ErrNotFound", id, err)
-		}
-		if _, err := s.Event(id, want.Next); !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("event %d of %v, which does not exist: %v, want ErrNotFound", want.Next, id, err)
 		}
 	}
 	if _, err := s.Account(name.AccountID{1, 2, 3}); !errors.Is(err, store.ErrNotFound) {
@@ -115,6 +117,14 @@ func (m *Model) checkPrefix(s store.Store) error {
 	for _, l := range want {
 		if i, v, err := s.Full(l); err != nil || i != l.Index || v != m.Values[l.Index] {
 			return fmt.Errorf("prefix leaf of position %d: %v, %v, %v; want %v, %v", l.Position, i, v, err, l.Index, m.Values[l.Index])
+		}
+		if p, err := s.Position(l.Index); err != nil || p != l.Position {
+			return fmt.Errorf("position of index %v: %d, %v; want %d", l.Index, p, err, l.Position)
+		}
+		near := l.Index
+		near[31] ^= 1
+		if p, err := s.Position(near); m.Values[near] == (name.Value{}) && !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("position of index %v, which is not there: %d, %v; want ErrNotFound", near, p, err)
 		}
 	}
 	return nil

@@ -74,12 +74,12 @@ func (m *Model) Next(n int) *store.Batch {
 // event adds one event of a new or a known account.
 func (m *Model) event(b *store.Batch) name.AccountID {
 	a := m.account()
-	e := &store.Event{Account: a.ID, Seq: a.Next, Position: uint64(len(m.Leaves))}
+	e := &store.Event{Account: a.ID, Seq: a.Next, Position: uint64(len(m.Leaves)), Previous: a.Position}
 	m.bytes(e.Opening[:])
 	e.Body = m.body()
 	m.Pending = slices.DeleteFunc(m.Pending, func(p *store.Pending) bool { return p.Account == e.Account && p.Seq == e.Seq })
 	m.bytes(a.Head[:])
-	a.Next++
+	a.Next, a.Position = a.Next+1, e.Position
 	switch m.below(8) {
 	case 0: // ERASE
 		if e.Seq > 0 {

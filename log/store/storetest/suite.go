@@ -349,7 +349,7 @@ func readWhole(s store.Store, sizes, keys []uint64) error {
 	}
 	if len(events) > 0 {
 		e := events[len(events)-1]
-		if _, err := s.Event(e.Account, e.Seq); err != nil {
+		if _, err := s.EventAt(e.Position); err != nil {
 			return err
 		}
 		if _, err := s.Account(e.Account); err != nil {
