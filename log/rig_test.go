@@ -3,6 +3,7 @@ package log_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -112,6 +113,33 @@ func (r *rig) event(id name.AccountID, seq uint32) (*store.Event, error) {
 	return e, err
 }
 
+// chained holds each event against the one that it says came before it, and
+// each account against its newest: whatever a test did to the log.
+func (r *rig) chained() {
+	r.t.Helper()
+	newest := make(map[name.AccountID]*store.Event)
+	for e, err := range r.store.Events(0, math.MaxUint64) {
+		if err != nil {
+			return // a store that a test has broken
+		}
+		var want store.Event
+		if before := newest[e.Account]; before != nil {
+			want = *before
+		} else {
+			want.Seq-- // of seq 0
+		}
+		if e.Seq != want.Seq+1 || e.Previous != want.Position {
+			r.t.Errorf("seq %d of account %v at position %d: the event before is said to be at %d, it is seq %d at %d", e.Seq, e.Account, e.Position, e.Previous, want.Seq, want.Position)
+		}
+		newest[e.Account] = e
+	}
+	for id, e := range newest {
+		if a, err := r.store.Account(id); err == nil && (a.Position != e.Position || a.Next != e.Seq+1) {
+			r.t.Errorf("account %v: %d events, the newest at %d; it is seq %d at %d", id, a.Next, a.Position, e.Seq, e.Position)
+		}
+	}
+}
+
 func newRig(t *testing.T) *rig { return newRigOn(t, vfs.NewMem()) }
 
 func newRigOn(t *testing.T, disk vfs.FS) *rig {
@@ -184,6 +212,7 @@ func (r *rig) stop() error {
 	}
 	r.cancel()
 	err := <-r.done
+	r.chained()
 	r.store.Close()
 	r.log = nil
 	return err
