@@ -13,9 +13,10 @@ import (
 
 const (
 	latencyEpoch  = 100 * time.Millisecond
-	latencySample = 20_000 // device-adds at once, from which follows what the log takes at most
+	latencySample = 20_000 // device-adds in a row, from which follows what the log takes at most
 	latencyTime   = 10 * time.Second
 	tick          = 5 * time.Millisecond // events that are due within one travel together
+	tickEvents    = 20                   // about as many: what the log takes at most, it takes in messages of this size
 	load          = 0.8                  // of what the log takes at most
 )
 
@@ -36,10 +37,10 @@ func (b *bench) published() (err error) {
 		return err
 	}
 	url := all[0].url
-	if err := send(b.ctx, url, eventsAt(0, 0, latencySample)); err != nil {
+	if err := send(b.ctx, url, eventsAt(0, 0, latencySample, batchSize)); err != nil {
 		return err
 	}
-	adds := eventsAt(1, 0, latencySample)
+	adds := eventsAt(1, 0, latencySample, tickEvents)
 	began := time.Now()
 	if err := send(b.ctx, url, adds); err != nil {
 		return err
@@ -47,10 +48,10 @@ func (b *bench) published() (err error) {
 	capacity := latencySample / time.Since(began).Seconds()
 	rate := load * capacity
 	n := int(rate * latencyTime.Seconds())
-	if err := send(b.ctx, url, eventsAt(0, latencySample, n)); err != nil {
+	if err := send(b.ctx, url, eventsAt(0, latencySample, n, batchSize)); err != nil {
 		return err
 	}
-	adds = eventsAt(1, latencySample, n)
+	adds = eventsAt(1, latencySample, n, batchSize)
 	before := spent(all)
 	waits, err := pace(b.ctx, url, slices.Concat(adds...), rate)
 	if err != nil {
@@ -138,11 +139,11 @@ func (b *bench) cosigned(dir string) (all []*process, err error) {
 	return all, err
 }
 
-// eventsAt is the event with this seq of each of n accounts.
-func eventsAt(seq, first, n int) (batches [][][]byte) {
-	batches = make([][][]byte, (n+batchSize-1)/batchSize)
+// eventsAt is the event with this seq of each of n accounts, in batches.
+func eventsAt(seq, first, n, size int) (batches [][][]byte) {
+	batches = make([][][]byte, (n+size-1)/size)
 	parallel(len(batches), func(k int) {
-		for i := k * batchSize; i < min((k+1)*batchSize, n); i++ {
+		for i := k * size; i < min((k+1)*size, n); i++ {
 			batches[k] = append(batches[k], sign(first+i, seq, seq+1)...)
 		}
 	})
