@@ -18,8 +18,8 @@ import (
 type Cosigner struct {
 	redacted
 	key     Key
-	ed25519 *ed25519.PrivateKey // of a Cosignature key
-	mldsa   *mldsa.PrivateKey   // of an MLDSA44 key
+	ed25519 func() ed25519.PrivateKey // of a Cosignature key
+	mldsa   func() *mldsa.PrivateKey  // of an MLDSA44 key
 }
 
 // NewCosigner makes a Cosigner with this name from a seed, for a key of type
@@ -30,13 +30,13 @@ func NewCosigner(typ KeyType, name string, seed [32]byte) (*Cosigner, error) {
 	switch typ {
 	case Cosignature:
 		private := ed25519.NewKeyFromSeed(seed[:])
-		c.ed25519, public = &private, private.Public().(ed25519.PublicKey)
+		c.ed25519, public = func() ed25519.PrivateKey { return private }, private.Public().(ed25519.PublicKey)
 	case MLDSA44:
 		private, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed[:])
 		if err != nil {
 			return nil, fmt.Errorf("making cosigner key: %w", err)
 		}
-		c.mldsa, public = private, private.PublicKey().Bytes()
+		c.mldsa, public = func() *mldsa.PrivateKey { return private }, private.PublicKey().Bytes()
 	default:
 		return nil, fmt.Errorf("making cosigner key: type %#02x: want 0x04 (Ed25519) or 0x06 (ML-DSA-44)", uint8(typ))
 	}
@@ -66,13 +66,13 @@ func (c *Cosigner) Cosign(text string, time uint64) Line {
 	}
 	l := Line{Name: c.key.Name, ID: c.key.ID, Signature: binary.BigEndian.AppendUint64(nil, time)}
 	if c.ed25519 != nil {
-		l.Signature = append(l.Signature, ed25519.Sign(*c.ed25519, cosigned(text, time))...)
+		l.Signature = append(l.Signature, ed25519.Sign(c.ed25519(), cosigned(text, time))...)
 		return l
 	}
 	message, err := subtree(c.key.Name, text, time)
 	if err == nil {
 		var sig []byte
-		sig, err = c.mldsa.SignDeterministic(message, crypto.Hash(0))
+		sig, err = c.mldsa().SignDeterministic(message, crypto.Hash(0))
 		l.Signature = append(l.Signature, sig...)
 	}
 	if err != nil {

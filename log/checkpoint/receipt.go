@@ -39,7 +39,7 @@ func (s *Signer) SignReceipt(r Receipt) []byte {
 		panic(fmt.Sprintf("checkpoint: the key of log %q is asked to sign a receipt of %q for %d ms", s.key.Name, r.Origin, r.MergeBy))
 	}
 	text := r.Text()
-	return Append([]byte(text+"\n"), Line{Name: s.key.Name, ID: s.key.ID, Signature: ed25519.Sign(*s.private, []byte(text))})
+	return Append([]byte(text+"\n"), Line{Name: s.key.Name, ID: s.key.ID, Signature: ed25519.Sign(s.private(), []byte(text))})
 }
 
 // OpenReceipt reads a receipt and verifies that this log's key signed it,

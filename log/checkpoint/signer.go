@@ -12,8 +12,9 @@ import (
 
 // redacted is embedded in every type that holds a private key: what prints or
 // marshals it gets this one word. Where fmt asks no method (%p, a value in
-// another struct's private field) it meets a pointer and prints an address:
-// that is why the keys below are held by one.
+// another struct's private field) it meets a closure and prints an address; a
+// pointer it follows when the verb is wrong. That is why the keys below are held
+// by closures.
 type redacted struct{}
 
 const redaction = "REDACTED"
@@ -29,7 +30,7 @@ func (redacted) MarshalJSON() ([]byte, error) { return []byte(`"` + redaction + 
 type Signer struct {
 	redacted
 	key     Key
-	private *ed25519.PrivateKey
+	private func() ed25519.PrivateKey
 }
 
 // NewSigner makes the Signer of the log with this origin from an Ed25519 seed.
@@ -42,7 +43,7 @@ func NewSigner(origin string, seed [32]byte) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making log key: %w", err)
 	}
-	return &Signer{key: key, private: &private}, nil
+	return &Signer{key: key, private: func() ed25519.PrivateKey { return private }}, nil
 }
 
 // Key is the public key.
@@ -60,7 +61,7 @@ func (s *Signer) Sign(c Checkpoint) []byte {
 		panic(fmt.Sprintf("checkpoint: the key of log %q is asked to sign size %d of %q", s.key.Name, c.Size, c.Origin))
 	}
 	text := c.Text()
-	return Append([]byte(text+"\n"), Line{Name: s.key.Name, ID: s.key.ID, Signature: ed25519.Sign(*s.private, []byte(text))})
+	return Append([]byte(text+"\n"), Line{Name: s.key.Name, ID: s.key.ID, Signature: ed25519.Sign(s.private(), []byte(text))})
 }
 
 const privatePrefix = "PRIVATE+KEY+"
@@ -70,7 +71,7 @@ const privatePrefix = "PRIVATE+KEY+"
 //
 //	"PRIVATE+KEY+" name "+" id in 8 hexadecimal digits "+" base64(01 || seed)
 func (s *Signer) Text() string {
-	b := append([]byte{byte(Ed25519)}, s.private.Seed()...)
+	b := append([]byte{byte(Ed25519)}, s.private().Seed()...)
 	return fmt.Sprintf("%s%s+%08x+%s", privatePrefix, s.key.Name, s.key.ID, base64.StdEncoding.EncodeToString(b))
 }
 

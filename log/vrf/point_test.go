@@ -33,7 +33,7 @@ func TestTorsionGivesNoSecondIndex(t *testing.T) {
 	}
 	alpha := []byte("alpha")
 	h := encodeToCurve(&k.public, alpha)
-	gamma := new(edwards25519.Point).ScalarMult(k.x, h)
+	gamma := new(edwards25519.Point).ScalarMult(k.x(), h)
 	gamma.Add(gamma, torsion(t))
 
 	accepted, refused := 0, 0
@@ -43,7 +43,7 @@ func TestTorsionGivesNoSecondIndex(t *testing.T) {
 		v := new(edwards25519.Point).ScalarMult(nonce, h)
 		p := point.Encode(h, gamma, u, v)
 		c := hashPoints(k.public, p[0], p[1], p[2], p[3])
-		s := edwards25519.NewScalar().MultiplyAdd(c.scalar(), k.x, nonce)
+		s := edwards25519.NewScalar().MultiplyAdd(c.scalar(), k.x(), nonce)
 		proof := Proof(append(append(gamma.Bytes(), c[:]...), s.Bytes()...))
 		got, err := public.Verify(alpha, &proof)
 		switch {

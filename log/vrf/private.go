@@ -15,10 +15,10 @@ import (
 //
 // All work on x and k is in constant time.
 type PrivateKey struct {
-	// Behind pointers, because fmt does not call Format on an unexported field
-	// of somebody's struct, or for %p: it then prints an address, not the key.
-	x      *edwards25519.Scalar // secret scalar
-	prefix *[32]byte            // secret, keys the nonce
+	// In closures, because fmt prints an unexported field of somebody's struct
+	// without asking its methods, and a wrong verb there follows pointers too.
+	x      func() *edwards25519.Scalar // secret scalar
+	prefix func() [32]byte             // secret, keys the nonce
 
 	public [32]byte // Y = x*B, encoded
 }
@@ -33,7 +33,11 @@ func NewPrivateKey(seed [32]byte) *PrivateKey {
 	}
 	prefix := [32]byte(hash[32:])
 	y := new(edwards25519.Point).ScalarBaseMult(x)
-	return &PrivateKey{x: x, prefix: &prefix, public: [32]byte(y.Bytes())}
+	return &PrivateKey{
+		x:      func() *edwards25519.Scalar { return x },
+		prefix: func() [32]byte { return prefix },
+		public: [32]byte(y.Bytes()),
+	}
 }
 
 // Public is the public key, as in the GENESIS leaf.
@@ -50,7 +54,7 @@ func (k *PrivateKey) EvaluateAll(alphas [][]byte) []name.Index {
 	cleared := make([]*edwards25519.Point, len(alphas))
 	for i, alpha := range alphas {
 		h := encodeToCurve(&k.public, alpha)
-		cleared[i] = clearCofactor(h.ScalarMult(k.x, h))
+		cleared[i] = clearCofactor(h.ScalarMult(k.x(), h))
 	}
 	indexes := make([]name.Index, len(alphas))
 	for i, c := range point.Encode(cleared...) {
@@ -63,7 +67,7 @@ func (k *PrivateKey) EvaluateAll(alphas [][]byte) []name.Index {
 // is deterministic: one alpha has one proof, which can be kept for ever.
 func (k *PrivateKey) Prove(alpha []byte) (Proof, name.Index) {
 	h := encodeToCurve(&k.public, alpha)
-	gamma := new(edwards25519.Point).ScalarMult(k.x, h)
+	gamma := new(edwards25519.Point).ScalarMult(k.x(), h)
 	first := point.Encode(h, gamma, clearCofactor(gamma))
 	hBytes, gammaBytes, cleared := first[0], first[1], first[2]
 
@@ -72,7 +76,7 @@ func (k *PrivateKey) Prove(alpha []byte) (Proof, name.Index) {
 	v := new(edwards25519.Point).ScalarMult(nonce, h)
 	uv := point.Encode(u, v)
 	c := hashPoints(k.public, hBytes, gammaBytes, uv[0], uv[1])
-	s := edwards25519.NewScalar().MultiplyAdd(c.scalar(), k.x, nonce) // s = k + c*x mod L
+	s := edwards25519.NewScalar().MultiplyAdd(c.scalar(), k.x(), nonce) // s = k + c*x mod L
 
 	var p Proof
 	pGamma, pC, pS := p.parts()
@@ -87,8 +91,9 @@ func (k *PrivateKey) Prove(alpha []byte) (Proof, name.Index) {
 //
 //	k = SHA-512(second half of SHA-512(seed) || H) mod L
 func (k *PrivateKey) nonce(h [32]byte) *edwards25519.Scalar {
+	prefix := k.prefix()
 	b := make([]byte, 0, 64)
-	b = append(b, k.prefix[:]...)
+	b = append(b, prefix[:]...)
 	b = append(b, h[:]...)
 	hash := sha512.Sum512(b)
 	s, err := edwards25519.NewScalar().SetUniformBytes(hash[:])

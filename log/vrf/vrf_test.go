@@ -1,9 +1,6 @@
 package vrf_test
 
 import (
-	"crypto/sha512"
-	"encoding/json"
-	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -160,45 +157,6 @@ func TestRefusedKeys(t *testing.T) {
 	}
 	if _, err := vrf.ParsePublicKey(p(3, 0, 0)); err != nil {
 		t.Errorf("y = 3: %v", err)
-	}
-}
-
-func TestPrivateKeyIsRedacted(t *testing.T) {
-	private := vrf.NewPrivateKey([32]byte{5})
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
-		for _, v := range []any{private, *private} {
-			if got := fmt.Sprintf(verb, v); got != "REDACTED" {
-				t.Errorf("%s of %T prints %q", verb, v, got)
-			}
-		}
-	}
-	for _, v := range []any{private, *private, struct{ Key any }{private}} {
-		b, err := json.Marshal(v)
-		if err != nil || !strings.Contains(string(b), `"REDACTED"`) {
-			t.Errorf("JSON of %T: %s, %v", v, b, err)
-		}
-	}
-	if private.String() != "REDACTED" || private.GoString() != "REDACTED" {
-		t.Errorf("String %q, GoString %q", private.String(), private.GoString())
-	}
-	if b, err := private.MarshalText(); err != nil || string(b) != "REDACTED" {
-		t.Errorf("text %q, %v", b, err)
-	}
-}
-
-// Where fmt does not ask the key how it prints, it still does not reach the secret.
-func TestPrivateKeyIsOutOfReach(t *testing.T) {
-	private := vrf.NewPrivateKey([32]byte{5})
-	seed := [32]byte{5}
-	hash := sha512.Sum512(seed[:])
-	secret := strings.Trim(fmt.Sprint(hash[32:]), "[]") // the nonce's key, as %v shows bytes
-	type holder struct{ key vrf.PrivateKey }
-	for _, v := range []any{*private, holder{*private}, &holder{*private}} {
-		for _, verb := range []string{"%v", "%+v", "%p", "%d"} {
-			if got := fmt.Sprintf(verb, v); strings.Contains(got, secret) {
-				t.Errorf("%s of %T prints the secret: %s", verb, v, got)
-			}
-		}
 	}
 }
 
