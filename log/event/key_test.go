@@ -3,9 +3,6 @@ package event_test
 import (
 	"crypto/ed25519"
 	"crypto/sha512"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -315,46 +312,6 @@ func TestPrivateKeys(t *testing.T) {
 	}
 	if _, err := event.GenerateKey(0); err == nil {
 		t.Error("key type 0 makes a key")
-	}
-}
-
-func TestPrivateKeyIsRedacted(t *testing.T) {
-	seed := [32]byte([]byte("secret secret secret secret secr"))
-	for _, typ := range []uint8{event.KeyEd25519, event.KeyCurve25519} {
-		k, err := event.NewPrivateKey(typ, seed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		type holder struct {
-			pointer *event.PrivateKey
-			value   event.PrivateKey
-			Shown   event.PrivateKey
-		}
-		h := holder{k, *k, *k}
-		leaks := []string{"secret", hex.EncodeToString(seed[:6]), strings.ToUpper(hex.EncodeToString(seed[:6])), "115 101 99 114", "0x73, 0x65", "73 65 63"}
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "% x", "%X", "%d", "%b", "%o", "%c", "%U", "%e", "%p", "%T"} {
-			for _, v := range []any{k, *k, []*event.PrivateKey{k}, []event.PrivateKey{*k}, map[string]any{"k": *k}, h, &h, &k} {
-				got := fmt.Sprintf(verb, v)
-				for _, leak := range leaks {
-					if strings.Contains(got, leak) {
-						t.Errorf("%s of %T prints the seed: %s", verb, v, got)
-					}
-				}
-			}
-			if got := fmt.Sprintf(verb, *k); verb != "%T" && verb != "%p" && got != "REDACTED" {
-				t.Errorf("%s prints %q", verb, got)
-			}
-		}
-		text, err := json.Marshal(map[string]any{"pointer": k, "value": *k, "holder": h})
-		if err != nil || strings.Count(string(text), "REDACTED") != 3 {
-			t.Errorf("JSON %s (%v), want REDACTED thrice", text, err)
-		}
-		if b, err := k.MarshalText(); err != nil || string(b) != "REDACTED" {
-			t.Errorf("text %q (%v)", b, err)
-		}
-		if k.String() != "REDACTED" || k.GoString() != "REDACTED" {
-			t.Errorf("strings %q, %q", k.String(), k.GoString())
-		}
 	}
 }
 
