@@ -1,26 +1,20 @@
 package main
 
 import (
-	"crypto/sha512"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-
-	"filippo.io/edwards25519"
 
 	"github.com/musterlog/muster/api/client"
 	"github.com/musterlog/muster/api/credential"
@@ -30,8 +24,6 @@ import (
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/name"
-	"github.com/musterlog/muster/log/store"
-	"github.com/musterlog/muster/log/store/pebble"
 )
 
 // canaryRig is a log with all its parties, each a process of its own, and all
@@ -299,121 +291,5 @@ func (r *canaryRig) strangers() {
 		if status, _ := statusOf(r.T, admin+path); status != http.StatusOK {
 			r.Errorf("%s: %d", path, status)
 		}
-	}
-}
-
-// collect hides what the parties drew for themselves: keys, and the openings in
-// the backup, of which it also reads every row.
-func (r *canaryRig) collect() {
-	r.Helper()
-	signer, err := base64.StdEncoding.DecodeString(strings.SplitN(r.read("log", "log.key"), "+", 5)[4])
-	if err != nil {
-		r.Fatal(err)
-	}
-	r.hide("log key", "", signer[1:])
-	seeds := map[string]string{"log/vrf.key": "VRF key", "log/log-mldsa.key": "log ML-DSA key"}
-	for _, role := range []string{"witness", "auditor"} {
-		seeds[role+"/"+role+".key"], seeds[role+"/"+role+"-mldsa.key"] = "cosigner key", "cosigner key"
-	}
-	for file, kind := range seeds {
-		words := strings.Fields(r.read(file))
-		seed, err := hex.DecodeString(words[len(words)-1])
-		if err != nil {
-			r.Fatal(err)
-		}
-		r.hide(kind, "", seed)
-		if kind == "VRF key" { // what is computed from it serves as well
-			expanded := sha512.Sum512(seed)
-			scalar, err := edwards25519.NewScalar().SetBytesWithClamping(expanded[:32])
-			if err != nil {
-				r.Fatal(err)
-			}
-			r.hide("VRF scalar", "", scalar.Bytes())
-			r.hide("VRF nonce key", "", expanded[32:])
-		}
-	}
-	for _, scope := range []string{"read", "write", "operator"} {
-		text := r.read("tokens", scope)
-		r.hide("token", "", []byte(text))
-		secret, err := hex.DecodeString(strings.TrimPrefix(text, "muster_"))
-		if err != nil {
-			r.Fatal(err)
-		}
-		r.hide("token", "", secret)
-	}
-	owners := map[name.AccountID]string{}
-	for _, c := range r.canaries {
-		if c.kind == "account id" {
-			owners[name.AccountID(c.value)] = c.owner
-		}
-	}
-	for id, who := range owners {
-		files, err := filepath.Glob(r.path("keys", id.String(), "*.key"))
-		if err != nil {
-			r.Fatal(err)
-		}
-		for _, file := range files {
-			public, err := hex.DecodeString(strings.TrimSuffix(filepath.Base(file), ".key"))
-			if err != nil {
-				r.Fatal(err)
-			}
-			k, err := keyDir(r.path("keys")).load(id, event.Key(public))
-			if err != nil {
-				r.Fatal(err)
-			}
-			r.device(who, k)
-		}
-	}
-	s, err := pebble.OpenReadOnly(logDir(r.path("backup")).storeConfig())
-	if err != nil {
-		r.Fatal(err)
-	}
-	defer s.Close()
-	for row := range s.Rows() {
-		if row.Err != nil {
-			r.Fatal(row.Err)
-		}
-		if e, ok := row.Value.(*store.Event); ok {
-			r.hide("opening", owners[e.Account], e.Opening[:])
-			r.saw("rows of the backup", slices.Concat(e.Account[:], e.Opening[:], e.Body))
-			continue
-		}
-		r.saw("rows of the backup", fmt.Appendf(nil, "%s %+v", row.Key, row.Value))
-	}
-}
-
-// forAll are the files that others may read, and those of the engine, which does not
-// say how it makes them: their folder keeps others out.
-var forAll = regexp.MustCompile(`^(?:[\w/-]+\.vkey|log/policy|(?:log/store|backup/store|auditor/map)/pebble(?:/.+)?)$`)
-
-// disk sees all files, with their names, and that they are for their owner alone.
-func (r *canaryRig) disk() {
-	r.Helper()
-	err := filepath.WalkDir(r.root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, _ := filepath.Rel(r.root, path)
-		var data []byte
-		if e.Type().IsRegular() {
-			if data, err = os.ReadFile(path); err != nil {
-				return err
-			}
-		}
-		r.saw("disk/"+name, append([]byte(name+"\n"), data...))
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		if open := info.Mode().Perm() & 0o077; path != r.root && open != 0 && !forAll.MatchString(name) {
-			r.Errorf("%s has mode %v", name, info.Mode())
-		}
-		return nil
-	})
-	if err != nil {
-		r.Fatal(err)
-	}
-	if left, err := os.ReadDir(r.path("temp")); err != nil || len(left) > 0 {
-		r.Errorf("temporary files are left: %v %v", left, err)
 	}
 }
