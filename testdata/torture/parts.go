@@ -56,6 +56,10 @@ var parts = []part{
 		blind: "Forgeries that somebody thought of, and random changes of them.",
 	},
 	{
+		name: "unlinkable leaves", pkg: "./log", test: "TestUnlinkable", whole: 100_000, chunk: 100_000, amount: "MUSTER_TEST_LEAVES", what: "public leaves, in eight statistics",
+		blind: "One seed, and the questions that somebody thought of; times and sizes of epochs are public.",
+	},
+	{
 		name: "mutants of the verifier", mutants: true, whole: 1, chunk: 1, what: "checks removed in turn",
 		blind: "A mutant lacks one whole check; wrong constants are the fuzzers' and the vectors' business.",
 	},
