@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/musterlog/muster/log/durable/durabletest"
 	"github.com/musterlog/muster/log/store/storetest"
 )
 
@@ -105,7 +106,7 @@ func newCrash(t *testing.T, percent int, seed uint64) *crash {
 
 func (c *crash) run() {
 	c.acked.Store(-1)
-	cfg := crashConfig(hookFS{c.mem, func(string, string) { c.cut() }})
+	cfg := crashConfig(&durabletest.Hook{FS: c.mem, Before: func(string, string) { c.cut() }})
 	o := options(&cfg)
 	o.MaxManifestFileSize = 256 // a new manifest at each flush, for the marker files' sake
 	s, err := create(&cfg, o)
@@ -172,7 +173,7 @@ func crashConfig(fs vfs.FS) Config {
 // it. Power cuts find the same only by chance.
 func TestMarkerFS(t *testing.T) {
 	var calls []string
-	fs := markerFS{hookFS{vfs.NewMem(), func(op, path string) { calls = append(calls, op+" "+path) }}}
+	fs := markerFS{&durabletest.Hook{FS: vfs.NewMem(), Before: func(op, path string) { calls = append(calls, op+" "+path) }}}
 	if err := fs.MkdirAll("d", 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -199,72 +200,3 @@ var errIO = errors.New("input/output error")
 type errFS struct{ vfs.FS }
 
 func (errFS) OpenDir(string) (vfs.File, error) { return nil, errIO }
-
-// hookFS tells of every change before it happens.
-type hookFS struct {
-	vfs.FS
-	before func(op, path string)
-}
-
-func (h hookFS) Create(path string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	h.before("create", path)
-	return h.file(path)(h.FS.Create(path, category))
-}
-
-// ReuseForWrite is done in its two steps: MemFS's own takes a read lock twice,
-// and hangs for ever when CrashClone asks for the write lock in between.
-func (h hookFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if err := h.Rename(from, to); err != nil {
-		return nil, err
-	}
-	return h.file(to)(h.FS.OpenReadWrite(to, category))
-}
-
-func (h hookFS) OpenDir(path string) (vfs.File, error) { return h.file(path)(h.FS.OpenDir(path)) }
-
-func (h hookFS) Remove(path string) error {
-	h.before("remove", path)
-	return h.FS.Remove(path)
-}
-
-func (h hookFS) Rename(from, to string) error {
-	h.before("rename", to)
-	return h.FS.Rename(from, to)
-}
-
-func (h hookFS) Link(from, to string) error {
-	h.before("link", to)
-	return h.FS.Link(from, to)
-}
-
-func (h hookFS) Unwrap() vfs.FS { return h.FS }
-
-func (h hookFS) file(path string) func(vfs.File, error) (vfs.File, error) {
-	return func(f vfs.File, err error) (vfs.File, error) {
-		if err != nil {
-			return nil, err
-		}
-		return hookFile{f, h, path}, nil
-	}
-}
-
-type hookFile struct {
-	vfs.File
-	hook hookFS
-	path string
-}
-
-func (f hookFile) Write(p []byte) (int, error) {
-	f.hook.before("write", f.path)
-	return f.File.Write(p)
-}
-
-func (f hookFile) Sync() error {
-	f.hook.before("sync", f.path)
-	return f.File.Sync()
-}
-
-func (f hookFile) SyncData() error {
-	f.hook.before("sync", f.path)
-	return f.File.SyncData()
-}

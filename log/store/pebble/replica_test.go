@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/musterlog/muster/log/durable/durabletest"
 	"github.com/musterlog/muster/log/prefix"
 )
 
@@ -162,7 +163,7 @@ func TestReplicaPowerCut(t *testing.T) {
 					t.Errorf("after %d commits: %v", done, err)
 				}
 			}
-			r := openReplica(t, crashConfig(&hookFS{mem, cut}))
+			r := openReplica(t, crashConfig(&durabletest.Hook{FS: mem, Before: cut}))
 			acked.Store(0)
 			for n, leaves := range replicaCommits() {
 				if err := r.Commit(leaves, fmt.Append(nil, "record ", n+1)); err != nil {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/musterlog/muster/log"
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/durable/durabletest"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
@@ -202,7 +203,7 @@ func (w *world) disk(m *machine) pebble.Config {
 	if m.fs != nil {
 		return pebble.Config{Dir: filepath.Join(m.dir, "store"), FS: m.fs, CacheBytes: 1 << 20, MemTableBytes: 64 << 10}
 	}
-	return pebble.Config{Dir: "store", FS: hookFS{m.mem, m}, CacheBytes: 1 << 20, MemTableBytes: 64 << 10}
+	return pebble.Config{Dir: "store", FS: &durabletest.Hook{FS: m.mem, Before: func(string, string) { m.operation() }}, CacheBytes: 1 << 20, MemTableBytes: 64 << 10}
 }
 
 func (w *world) create() {
