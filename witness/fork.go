@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 
 	"github.com/musterlog/muster/log/checkpoint"
-	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/evidence"
 )
 
@@ -42,7 +41,7 @@ func (w *Witness) convict(keys []checkpoint.Key, f *evidence.File) (path string,
 		err = evidence.Convict(k, f)
 		if caught := new(evidence.Misbehaviour); errors.As(err, &caught) {
 			path = filepath.Join(w.evidence(), caught.File.Name())
-			return path, durable.Keep(path, caught.File.Bytes())
+			return path, w.cfg.Disk.Keep(path, caught.File.Bytes())
 		}
 	}
 	return "", err

@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,7 +40,10 @@ func (r *record) note(lines ...checkpoint.Line) []byte {
 //	LOCK       held while a witness runs
 //	origins    every origin that was ever begun, one a line: whose file must be there
 //	<hash>     one file a log, named by the hexadecimal SHA-256 of its origin
-type folder string
+type folder struct {
+	durable.Disk
+	dir string
+}
 
 const (
 	lockFile    = "LOCK"
@@ -48,7 +51,7 @@ const (
 	recordMagic = "muster-witness/v1\n"
 )
 
-func (f folder) path(file string) string { return filepath.Join(string(f), file) }
+func (f folder) path(file string) string { return filepath.Join(f.dir, file) }
 
 // hashOf names an origin where it stands in a path (C2SP tlog-witness).
 func hashOf(origin string) string {
@@ -57,15 +60,15 @@ func hashOf(origin string) string {
 }
 
 // open takes the folder for this process.
-func (f folder) open(init bool) (*os.File, error) {
+func (f folder) open(init bool) (io.Closer, error) {
 	if init {
-		if err := durable.MakeFolder(filepath.Clean(string(f))); err != nil {
+		if err := f.MakeFolder(filepath.Clean(f.dir)); err != nil {
 			return nil, err
 		}
-	} else if _, err := os.Stat(f.path(originsFile)); errors.Is(err, fs.ErrNotExist) {
+	} else if _, err := f.ReadFile(f.path(originsFile)); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: there is no %s", ErrNoState, f.path(originsFile))
 	}
-	return durable.Lock(f.path(lockFile))
+	return f.Lock(f.path(lockFile))
 }
 
 // load gives the records of these origins. One that was never begun gets its
@@ -77,18 +80,18 @@ func (f folder) load(origins []string, init bool) (map[string]*record, error) {
 		return nil, err
 	}
 	for _, origin := range begun {
-		if _, err := os.Stat(f.path(hashOf(origin))); errors.Is(err, fs.ErrNotExist) {
+		if _, err := f.ReadFile(f.path(hashOf(origin))); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: it knows log %s, and there is no %s", ErrNoState, origin, f.path(hashOf(origin)))
 		}
 	}
 	records, all := make(map[string]*record), slices.Clone(begun)
 	for _, origin := range origins {
-		data, err := os.ReadFile(f.path(hashOf(origin)))
+		data, err := f.ReadFile(f.path(hashOf(origin)))
 		if errors.Is(err, fs.ErrNotExist) {
 			// A crash before origins is written leaves a record of nothing, which
 			// the next start reads.
 			data = new(record).encode(origin)
-			err = durable.Replace(f.path(hashOf(origin)), data)
+			err = f.Replace(f.path(hashOf(origin)), data)
 		}
 		if err != nil {
 			return nil, err
@@ -102,14 +105,14 @@ func (f folder) load(origins []string, init bool) (map[string]*record, error) {
 		}
 	}
 	if slices.Sort(all); init || len(all) > len(begun) {
-		err = durable.Replace(f.path(originsFile), []byte(strings.Join(append(all, ""), "\n")))
+		err = f.Replace(f.path(originsFile), []byte(strings.Join(append(all, ""), "\n")))
 	}
 	return records, err
 }
 
 // begun gives every origin that the witness ever knew.
 func (f folder) begun(init bool) ([]string, error) {
-	data, err := os.ReadFile(f.path(originsFile))
+	data, err := f.ReadFile(f.path(originsFile))
 	if init && errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -122,7 +125,7 @@ func (f folder) begun(init bool) ([]string, error) {
 // store replaces a log's record. After an error the file is the old one or the
 // new one, which does not matter: neither is cosigned beyond the old one.
 func (f folder) store(r *record) error {
-	return durable.Replace(f.path(hashOf(r.Origin)), r.encode(r.Origin))
+	return f.Replace(f.path(hashOf(r.Origin)), r.encode(r.Origin))
 }
 
 // encode is the file of a record. Its sum is for a disk that changes bits:

@@ -13,8 +13,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -46,6 +46,7 @@ type Config struct {
 	// note is the checkpoint with the lines by the log's keys, verified.
 	Check func(ctx context.Context, c checkpoint.Foreign, note []byte) error
 
+	Disk   durable.Disk     // where Dir lies; zero: the operating system's
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // faults, forks, and what Check refused; nil: slog.Default()
 }
@@ -62,7 +63,7 @@ var (
 type Witness struct {
 	cfg    Config
 	folder folder
-	lock   *os.File
+	lock   io.Closer
 	byName map[string]*logState // by origin
 	byHash map[string]*logState // by the hexadecimal SHA-256 of the origin
 
@@ -124,7 +125,7 @@ func open(cfg Config) (*Witness, error) {
 		return nil, err
 	}
 	w := &Witness{
-		cfg: cfg, folder: folder(filepath.Join(cfg.Dir, "state")), bodyTime: bodyTime,
+		cfg: cfg, folder: folder{cfg.Disk, filepath.Join(cfg.Dir, "state")}, bodyTime: bodyTime,
 		byName: make(map[string]*logState), byHash: make(map[string]*logState),
 	}
 	var origins []string
@@ -145,7 +146,7 @@ func open(cfg Config) (*Witness, error) {
 	}
 	records, err := w.folder.load(origins, cfg.Init)
 	if err == nil {
-		err = durable.MakeFolder(w.evidence())
+		err = cfg.Disk.MakeFolder(w.evidence())
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.lock.Close())

@@ -52,9 +52,6 @@ func (d Disk) ReadFile(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// Lstat says what there is.
-func (d Disk) Lstat(path string) (fs.FileInfo, error) { return d.on().Lstat(path) }
-
 // Lock takes a folder by a lock file in it, as the function of that name does.
 func (d Disk) Lock(path string) (io.Closer, error) { return d.on().Lock(path) }
 

@@ -76,7 +76,7 @@ func (d Disk) Keep(path string, data []byte) error {
 // for its owner alone: a file in a folder that a power cut takes away again
 // would not be there. A folder that exists stays as it is.
 func (d Disk) MakeFolder(dir string) error {
-	if _, err := d.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := d.on().Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := d.MakeFolder(filepath.Dir(dir)); err != nil {
