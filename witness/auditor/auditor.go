@@ -38,6 +38,9 @@ type Config struct {
 	// the replay. 0: DefaultBatch.
 	Batch      int
 	CacheBytes int64 // of the store; 0: DefaultCacheBytes
+
+	Disk  durable.Disk  // where Dir lies, but for the map; zero: the operating system's
+	store pebble.Config // of the map; tests have its FS
 }
 
 // Auditor follows one log. Its methods may be called from any goroutine; one
@@ -121,13 +124,15 @@ func open(cfg Config) (_ *Auditor, err error) {
 		return nil, err
 	}
 	a.policy = *policy
-	if err := durable.MakeFolder(a.evidence()); err != nil {
+	if err := cfg.Disk.MakeFolder(a.evidence()); err != nil {
 		return nil, err
 	}
 	if err := a.loadStopped(); err != nil {
 		return nil, err
 	}
-	a.store, err = pebble.OpenReplica(pebble.Config{Dir: filepath.Join(cfg.Dir, "map"), CacheBytes: cfg.CacheBytes})
+	at := cfg.store
+	at.Dir, at.CacheBytes = filepath.Join(cfg.Dir, "map"), cfg.CacheBytes
+	a.store, err = pebble.OpenReplica(at)
 	if err != nil {
 		return nil, err
 	}

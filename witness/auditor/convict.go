@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/musterlog/muster/log/checkpoint"
-	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
@@ -28,7 +27,7 @@ func (a *Auditor) stop(ctx context.Context, v *violation) error {
 	caught, err := a.convict(ctx, v)
 	if caught != nil {
 		b.Evidence = filepath.Join(a.evidence(), caught.File.Name())
-		if err := durable.Keep(b.Evidence, caught.File.Bytes()); err != nil {
+		if err := a.cfg.Disk.Keep(b.Evidence, caught.File.Bytes()); err != nil {
 			a.cfg.Logger.Error("evidence cannot be written", "error", err)
 			b.Evidence = ""
 		}

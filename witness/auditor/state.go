@@ -3,7 +3,7 @@ package auditor
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -11,7 +11,6 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/musterlog/muster/log/checkpoint"
-	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/leaf"
 )
 
@@ -60,14 +59,14 @@ func (a *Auditor) stoppedFile() string { return filepath.Join(a.cfg.Dir, "stoppe
 //
 //	position LF rule LF path of the evidence, or nothing, LF
 func (a *Auditor) keepStopped(b *Broken) error {
-	return durable.Replace(a.stoppedFile(), fmt.Appendf(nil, "%d\n%s\n%s\n", b.Position, b.Rule, b.Evidence))
+	return a.cfg.Disk.Replace(a.stoppedFile(), fmt.Appendf(nil, "%d\n%s\n%s\n", b.Position, b.Rule, b.Evidence))
 }
 
 // loadStopped is a *Broken if an earlier auditor on this folder stopped. A file
 // that cannot be read stops this one too.
 func (a *Auditor) loadStopped() error {
-	data, err := os.ReadFile(a.stoppedFile())
-	if errors.Is(err, os.ErrNotExist) {
+	data, err := a.cfg.Disk.ReadFile(a.stoppedFile())
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
