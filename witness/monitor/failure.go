@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
@@ -163,7 +162,7 @@ func (m *Monitor) convict(f *evidence.File, message *string) string {
 	var proven *evidence.Misbehaviour
 	if errors.As(err, &proven) {
 		path := filepath.Join(m.path("evidence"), proven.File.Name())
-		if err = durable.Keep(path, proven.File.Bytes()); err == nil {
+		if err = m.cfg.Disk.Keep(path, proven.File.Bytes()); err == nil {
 			return path
 		}
 	}

@@ -8,10 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
+	"github.com/musterlog/muster/log/durable"
 	"github.com/musterlog/muster/log/name"
 )
 
@@ -52,8 +52,8 @@ type queued struct {
 // readJournal reads the file, or begins a new one if there is none. A damaged
 // one is an error: to begin anew would tell everything once more, and forget
 // the alerts that nobody was told.
-func readJournal(path string, origin name.Origin) (*journal, error) {
-	f, err := os.Open(path)
+func readJournal(disk durable.Disk, path string, origin name.Origin) (*journal, error) {
+	f, err := disk.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &journal{Version: journalVersion, Origin: origin, Accounts: map[name.Identifier]*watch{}}, nil
 	}

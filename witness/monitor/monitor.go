@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -24,6 +23,7 @@ type Config struct {
 	Source   verifier.Source    // the log
 	Accounts []name.Identifier  // 1 to MaxAccounts
 	Dir      string             // of the journal and of evidence; one monitor at a time
+	Disk     durable.Disk       // where Dir lies; zero: the operating system's
 
 	Promised []Promised  // what the log has promised about the accounts
 	Approved *Approvals  // what the owner expects; nil: nothing
@@ -54,7 +54,7 @@ type Monitor struct {
 	journal *journal
 	dirty   bool         // the journal has what is not on the disk
 	kept    map[int]bool // promises that are settled, by their place in Promised
-	lock    *os.File
+	lock    io.Closer
 
 	backoff  time.Duration // of the hook; 0: it took the last alert
 	nextPost time.Time
@@ -79,17 +79,17 @@ func New(cfg Config) (*Monitor, error) {
 	cfg.Repeat = cmp.Or(cfg.Repeat, DefaultRepeat)
 	cfg.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
 	m := &Monitor{
-		cfg: cfg, kept: map[int]bool{}, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: durable.Replace,
+		cfg: cfg, kept: map[int]bool{}, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: cfg.Disk.Replace,
 		client: &verifier.Client{Verifier: cfg.Verifier, Store: cfg.Store, Source: source{cfg.Source}, Now: cfg.Now},
 	}
-	if err := durable.MakeFolder(m.path("evidence")); err != nil {
+	if err := cfg.Disk.MakeFolder(m.path("evidence")); err != nil {
 		return nil, fmt.Errorf("making the monitor's folder: %w", err)
 	}
 	var err error
-	if m.lock, err = durable.Lock(m.path("lock")); err != nil {
+	if m.lock, err = cfg.Disk.Lock(m.path("lock")); err != nil {
 		return nil, fmt.Errorf("opening the monitor's folder: %w: two monitors need two folders", err)
 	}
-	if m.journal, err = readJournal(m.path("journal.json"), m.origin); err != nil {
+	if m.journal, err = readJournal(cfg.Disk, m.path("journal.json"), m.origin); err != nil {
 		m.lock.Close()
 		return nil, err
 	}
