@@ -101,6 +101,12 @@ var rules = []struct {
 	},
 	{
 		packages: []string{"..."},
+		never:    []string{module + "log/durable/durabletest"},
+		direct:   true,
+		why:      "a disk in memory loses more than its power; it belongs to tests",
+	},
+	{
+		packages: []string{"..."},
 		except:   []string{"cmd/muster/demo"},
 		never:    []string{module + "log/liar"},
 		direct:   true,

@@ -40,6 +40,22 @@ var parts = []part{
 		blind: "As above.",
 	},
 	{
+		name: "power cuts of small files", pkg: "./log/durable", test: "^TestPowerCut$", whole: 400, chunk: 20, what: "seeds of files whose power goes at every operation, the signed head's among them",
+		blind: "As above.",
+	},
+	{
+		name: "power cuts of a witness", pkg: "./witness", test: "^TestPowerCut$", whole: 200, chunk: 10, what: "seeds of a witness's folder whose power goes at every operation",
+		blind: "As above.",
+	},
+	{
+		name: "power cuts of an auditor", pkg: "./witness/auditor", test: "^TestPowerCut$", whole: 200, chunk: 10, what: "seeds of an auditor's folder whose power goes at every operation",
+		blind: "As above.",
+	},
+	{
+		name: "power cuts of a monitor", pkg: "./witness/monitor", test: "^TestPowerCut$", whole: 200, chunk: 10, what: "seeds of a monitor's folder whose power goes at every operation",
+		blind: "As above; the client's state lies on a disk of its own, where each file is the old one or the new one.",
+	},
+	{
 		name: "flipped bits", pkg: "./testdata/torture/simulation", test: "TestFlippedBits", whole: 998, chunk: 20, what: "seeds of which each changes a bit of every 499th byte, of a closed store or a live one",
 		blind: "One bit at a time, in a store of a few epochs; a bit in an empty part of a file has no effect, and is counted as such.",
 	},
