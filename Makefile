@@ -52,7 +52,8 @@ check:
 	GOOS=js GOARCH=wasm $(GO) build $(PURE)
 	GOARCH=386 $(GO) vet $(PURE)
 
-# Against tessera, in a module of its own: go.mod stays small.
+# Against tessera, in a module of its own: go.mod stays small. And evidence files
+# against a verifier in Python, which needs python3.
 interop:
 	cd testdata/interop && $(GO) vet ./... && $(STATICCHECK) ./... && $(GO) test ./...
 
@@ -82,6 +83,7 @@ fuzz:
 
 vectors:
 	$(GO) run ./testdata/make
+	MUSTER_WRITE_VECTORS=1 $(GO) test -count=1 -run Corpus ./log/evidence
 
 # protoc comes from Debian's protobuf-compiler.
 generate:
