@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/musterlog/muster/log/durable"
 )
@@ -20,11 +19,19 @@ type SignedHead interface {
 }
 
 // HeadFile is a SignedHead in one file, best on another disk than the store.
-type HeadFile string
+func HeadFile(path string) SignedHead { return headFile{path: path} }
+
+// HeadFileOn is a HeadFile on a disk other than the operating system's.
+func HeadFileOn(disk durable.Disk, path string) SignedHead { return headFile{disk, path} }
+
+type headFile struct {
+	disk durable.Disk
+	path string
+}
 
 // Load reads the file.
-func (f HeadFile) Load() ([]byte, error) {
-	b, err := os.ReadFile(string(f))
+func (f headFile) Load() ([]byte, error) {
+	b, err := f.disk.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -33,8 +40,8 @@ func (f HeadFile) Load() ([]byte, error) {
 
 // Store replaces the file. A crash leaves the old head or the new one; if the
 // old one, the store is an epoch ahead, and Open signs the same bytes again.
-func (f HeadFile) Store(note []byte) error {
-	if err := durable.Replace(string(f), note); err != nil {
+func (f headFile) Store(note []byte) error {
+	if err := f.disk.Replace(f.path, note); err != nil {
 		return fmt.Errorf("writing the signed head: %w", err)
 	}
 	return nil

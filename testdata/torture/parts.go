@@ -40,7 +40,11 @@ var parts = []part{
 		blind: "As above.",
 	},
 	{
-		name: "power cuts of small files", pkg: "./log/durable", test: "^TestPowerCut$", whole: 400, chunk: 20, what: "seeds of files whose power goes at every operation, the signed head's among them",
+		name: "power cuts of store and signed head on one disk", pkg: "./log", test: "^TestPowerCut$", whole: 100, chunk: 5, what: "seeds of a log whose power goes at every operation",
+		blind: "As above.",
+	},
+	{
+		name: "power cuts of small files", pkg: "./log/durable", test: "^TestPowerCut$", whole: 400, chunk: 20, what: "seeds of files whose power goes at every operation",
 		blind: "As above.",
 	},
 	{
