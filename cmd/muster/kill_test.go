@@ -261,7 +261,7 @@ func TestKill(t *testing.T) {
 		t.Error("nothing was ever acknowledged")
 	}
 	t.Logf("%d kills, %d events, %d checkpoints seen; of %d events that got no answer before a kill, %d were logged",
-		rounds, acked, len(r.judge.seen), unanswered, survived)
+		rounds, acked, r.judge.checkpoints.Len(), unanswered, survived)
 }
 
 // TestStopAcknowledges: SIGTERM finds an event that waits for its epoch, which

@@ -29,20 +29,7 @@ type made struct {
 
 // make signs the account's next event, of any kind that an owner signs.
 func (o *owner) make() {
-	var body []byte
-	devices := o.phone.At.Devices
-	switch n := o.rng.IntN(10); {
-	case o.phone.At.Next == 0:
-		body = o.phone.Register()
-	case n == 0:
-		body = o.phone.Reregister(o.rng.IntN(2) == 0)
-	case n < 3:
-		body = o.phone.Confirm()
-	case n < 6 && len(devices) > 0 || len(devices) > 4:
-		body = o.phone.Remove(devices[o.rng.IntN(len(devices))].KeyIndex)
-	default:
-		body = o.phone.Add()
-	}
+	body := o.phone.Any(o.rng) // which moves the head
 	o.events = append(o.events, &made{body: body, id: o.phone.At.Head})
 }
 

@@ -2,6 +2,7 @@ package liar
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/name"
@@ -144,6 +145,22 @@ func (p *Phone) Reregister(endorse bool) []byte {
 // Confirm signs the list anew.
 func (p *Phone) Confirm() []byte {
 	return p.commit(p.Draft(event.Confirm), p.At.Devices, p.Primary, nil)
+}
+
+// Any is the account's next event, of any kind that an owner signs.
+func (p *Phone) Any(rng *rand.Rand) []byte {
+	devices := p.At.Devices
+	switch n := rng.IntN(10); {
+	case p.At.Next == 0:
+		return p.Register()
+	case n == 0:
+		return p.Reregister(rng.IntN(2) == 0)
+	case n < 3:
+		return p.Confirm()
+	case n < 6 && len(devices) > 0 || len(devices) > 4:
+		return p.Remove(devices[rng.IntN(len(devices))].KeyIndex)
+	}
+	return p.Add()
 }
 
 // Erase is the operator's deletion of everything.
