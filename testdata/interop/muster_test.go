@@ -7,12 +7,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -48,16 +50,29 @@ var ready = regexp.MustCompile(`^muster: .* on (http://[0-9.:]+)$`)
 
 // server is a running `muster serve`.
 type server struct {
-	url     string
+	url     string // once it can answer
 	command *exec.Cmd
+	ready   chan string // gets the url
 	done    chan struct{}
+	err     error // how it ended
+	said    bytes.Buffer
 }
 
 // start runs a muster server on a port of its own, and returns once it can
 // answer. It is gone when the test ends.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := &server{command: exec.Command(builtMuster, append(args, "--listen", "127.0.0.1:0")...), done: make(chan struct{})}
+	s := launch(t, args...)
+	if err := s.await(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// launch starts a server and does not wait for it.
+func launch(t *testing.T, args ...string) *server {
+	t.Helper()
+	s := &server{command: exec.Command(builtMuster, append(args, "--listen", "127.0.0.1:0")...), ready: make(chan string, 1), done: make(chan struct{})}
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -65,33 +80,52 @@ func start(t *testing.T, args ...string) *server {
 	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.stop)
-	urls := make(chan string, 1)
-	var said bytes.Buffer
+	t.Cleanup(s.kill)
 	go func() {
 		defer close(s.done)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			fmt.Fprintln(&said, lines.Text())
+			fmt.Fprintln(&s.said, lines.Text())
 			if m := ready.FindStringSubmatch(lines.Text()); m != nil {
-				urls <- m[1]
+				s.ready <- m[1]
 			}
 		}
-		s.command.Wait()
+		s.err = s.command.Wait()
 	}()
-	select {
-	case s.url = <-urls:
-	case <-s.done:
-		t.Fatalf("muster %s did not start:\n%s", strings.Join(args, " "), said.String())
-	case <-time.After(patience):
-		t.Fatalf("muster %s does not say that it serves", strings.Join(args, " "))
-	}
 	return s
 }
 
-// stop ends the server as a power cut would.
-func (s *server) stop() {
+// await returns once the server says that it can answer.
+func (s *server) await() error {
+	select {
+	case s.url = <-s.ready:
+		return nil
+	case <-s.done:
+		return fmt.Errorf("%s did not start: %v\n%s", s.command, s.err, s.said.String())
+	case <-time.After(patience):
+		return fmt.Errorf("%s does not say that it serves", s.command)
+	}
+}
+
+// kill ends the server at once: it can do nothing about it.
+func (s *server) kill() {
 	s.command.Process.Kill()
 	<-s.done
+}
+
+// stop asks the server to end, and is nil if it says that all went well.
+func (s *server) stop() error {
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-s.done:
+	case <-time.After(patience):
+		return errors.New("the server does not stop")
+	}
+	if s.err != nil {
+		return fmt.Errorf("the server stopped with %w:\n%s", s.err, s.said.String())
+	}
+	return nil
 }
 
 // read is a small text file, such as a verifier key.
