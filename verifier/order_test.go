@@ -45,9 +45,11 @@ func TestEventsInAnotherOrder(t *testing.T) {
 		}
 		w.log.Seal()
 		for question, asks := range map[string]verifier.Question{"first": first("alice"), "history": history("alice")} {
-			if _, _, err := w.look(w.log, nil, asks); verifier.FailedCheck(err) != verifier.CheckRules {
-				t.Errorf("%s, %s lookup: %v, want that a rule is broken", c.name, question, err)
-			}
+			t.Run(c.name+", "+question, func(t *testing.T) {
+				if _, _, err := w.look(w.log, nil, asks); verifier.FailedCheck(err) != verifier.CheckRules {
+					t.Errorf("%v, want that a rule is broken", err)
+				}
+			})
 		}
 	}
 }

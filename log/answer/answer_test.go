@@ -174,21 +174,22 @@ func TestParseRefuses(t *testing.T) {
 		"another proof cut":   func(a *answer.Answer) { p := *a.Proofs[0]; p.Results = p.Results[:1]; a.Proofs = append(a.Proofs, &p) },
 		"a missing last node": nil,
 	} {
-		a := good()
-		if change != nil {
-			change(a)
-		}
-		data, err := a.Bytes()
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if change == nil {
-			data = data[:len(data)-1]
-		}
-		if _, err := answer.Parse(data); err == nil {
-			t.Errorf("%s: parsed", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			a := good()
+			if change != nil {
+				change(a)
+			}
+			data, err := a.Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if change == nil {
+				data = data[:len(data)-1]
+			}
+			if _, err := answer.Parse(data); err == nil {
+				t.Error("parsed")
+			}
+		})
 	}
 	if data, err := good().Bytes(); err != nil {
 		t.Error(err)

@@ -58,13 +58,15 @@ func TestParseRequest(t *testing.T) {
 		{"cut short", request(0, 0, ask(1, 0, 0, 1)[:40]), false},
 		{"a byte too many", append(request(0, 0, ask(1, 0, 0, 1)), 0), false},
 	} {
-		r, err := answer.ParseRequest(c.data)
-		if (err == nil) != c.ok || err != nil && !errors.Is(err, answer.ErrRequest) {
-			t.Errorf("%s: %v, want accepted: %v", c.name, err, c.ok)
-		}
-		if err == nil && !bytes.Equal(r.Bytes(), c.data) {
-			t.Errorf("%s: encodes to %x", c.name, r.Bytes())
-		}
+		t.Run(c.name, func(t *testing.T) {
+			r, err := answer.ParseRequest(c.data)
+			if (err == nil) != c.ok || err != nil && !errors.Is(err, answer.ErrRequest) {
+				t.Errorf("%v, want accepted: %v", err, c.ok)
+			}
+			if err == nil && !bytes.Equal(r.Bytes(), c.data) {
+				t.Errorf("encodes to %x", r.Bytes())
+			}
+		})
 	}
 }
 

@@ -123,9 +123,11 @@ func TestSameTextAsTlog(t *testing.T) {
 func TestParseTextIsExactlyThreeLines(t *testing.T) {
 	good := at(7).Text()
 	for name, text := range map[string]string{"empty": "", "cut": good[:len(good)-1], "extension": good + "x\n", "empty line": good + "\n", "signed": good + "\n— x"} {
-		if _, err := checkpoint.ParseText(text); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, err := checkpoint.ParseText(text); err == nil {
+				t.Error("accepted")
+			}
+		})
 	}
 	if c, err := checkpoint.ParseText(good); err != nil || c != at(7) {
 		t.Errorf("good: %+v %v", c, err)

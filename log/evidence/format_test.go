@@ -88,9 +88,11 @@ func TestParseRefuses(t *testing.T) {
 		"prefix cut short":       head + "prefix AQ==\n",
 		"prefix and more":        head + "prefix AQMAAAAA\n",
 	} {
-		if _, err := evidence.Parse([]byte(text)); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, err := evidence.Parse([]byte(text)); err == nil {
+				t.Error("accepted")
+			}
+		})
 	}
 }
 

@@ -79,9 +79,11 @@ func TestParseRefuses(t *testing.T) {
 		"bytes after a seal":         append(bytes.Clone(good[5]), 0),
 		"too long":                   append(cut(good[0], 2), append([]byte{0xff, 0xff}, make([]byte, 65535)...)...),
 	} {
-		if l, err := leaf.Parse(data); err == nil {
-			t.Errorf("%s: parsed as %+v", name, l)
-		}
+		t.Run(name, func(t *testing.T) {
+			if l, err := leaf.Parse(data); err == nil {
+				t.Errorf("parsed as %+v", l)
+			}
+		})
 	}
 }
 

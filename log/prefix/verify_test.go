@@ -110,7 +110,7 @@ func TestChangedProof(t *testing.T) {
 			refused++
 		}
 	}
-	t.Logf("%d changes refused", refused)
+	t.Logf("count refused %d", refused)
 }
 
 func present(i name.Index) prefix.Query {

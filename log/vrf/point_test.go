@@ -58,6 +58,7 @@ func TestTorsionGivesNoSecondIndex(t *testing.T) {
 	if accepted == 0 || refused == 0 {
 		t.Errorf("accepted %d, refused %d: want some of both", accepted, refused)
 	}
+	t.Logf("count refused %d", refused)
 }
 
 // A valid key times a point of order 8 is not of small order: RFC 9381 takes

@@ -151,9 +151,11 @@ func TestRefusedKeys(t *testing.T) {
 		{"x = 0 with the sign", p(1, 0, 0x80), "not canonical"},
 		{"off the curve", p(2, 0, 0), "not on the curve"},
 	} {
-		if _, err := vrf.ParsePublicKey(c.key); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := vrf.ParsePublicKey(c.key); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+		})
 	}
 	if _, err := vrf.ParsePublicKey(p(3, 0, 0)); err != nil {
 		t.Errorf("y = 3: %v", err)
