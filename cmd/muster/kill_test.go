@@ -260,8 +260,12 @@ func TestKill(t *testing.T) {
 	if acked == 0 {
 		t.Error("nothing was ever acknowledged")
 	}
-	t.Logf("%d kills, %d events, %d checkpoints seen; of %d events that got no answer before a kill, %d were logged",
-		rounds, acked, r.judge.checkpoints.Len(), unanswered, survived)
+	for what, n := range map[string]int{
+		"kills": int(rounds), "acknowledged events": acked, "checkpoints seen": r.judge.checkpoints.Len(),
+		"events without an answer before a kill": unanswered, "of which were logged": survived,
+	} {
+		t.Logf("count %s %d", what, n)
+	}
 }
 
 // TestStopAcknowledges: SIGTERM finds an event that waits for its epoch, which

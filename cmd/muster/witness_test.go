@@ -245,5 +245,6 @@ func TestWitnessKill(t *testing.T) {
 	if cosigned == 0 {
 		t.Error("no fork was ever cosigned")
 	}
-	t.Logf("%d rounds of three lives: one fork cosigned in %d of them, two in none", rounds, cosigned)
+	t.Logf("count rounds of three lives %d", rounds)
+	t.Logf("count rounds in which one fork was cosigned %d", cosigned)
 }

@@ -7,17 +7,20 @@
 //	go run ./testdata/torture                    all of it: many hours
 //	go run ./testdata/torture -scale 0.01        a hundredth of each part
 //	go run ./testdata/torture -only simulation   one part
+//	go run ./testdata/torture -cores 2           two parts at a time
 //
-// It takes one core: GOMAXPROCS is 1 for all that it runs.
+// A part takes one core: GOMAXPROCS is 1 for all that it runs.
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"regexp"
+	"sync"
 	"syscall"
 )
 
@@ -25,16 +28,17 @@ func main() {
 	results := flag.String("results", "docs/results/reliability.json", "`file` that keeps what ran; the page beside it is made from it")
 	scale := flag.Float64("scale", 1, "part of the whole campaign")
 	only := flag.String("only", "", "parts to run: a `regexp` of their names")
+	cores := flag.Int("cores", 1, "parts to run at a time")
 	list := flag.Bool("list", false, "list the parts and end")
 	page := flag.Bool("page", false, "write the page anew and end")
 	flag.Parse()
-	if err := run(*results, *scale, *only, *list, *page); err != nil {
+	if err := run(*results, *scale, *only, *cores, *list, *page); err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
 		os.Exit(1)
 	}
 }
 
-func run(path string, scale float64, only string, list, page bool) error {
+func run(path string, scale float64, only string, cores int, list, page bool) error {
 	wanted, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -46,30 +50,56 @@ func run(path string, scale float64, only string, list, page bool) error {
 	if page {
 		return c.page()
 	}
-	parts, err := allParts()
+	all, err := allParts()
 	if err != nil {
 		return err
 	}
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	for _, p := range parts {
+	var todo []part
+	for _, p := range all {
 		if !wanted.MatchString(p.name) {
 			continue
 		}
-		want := max(p.chunk, uint64(float64(p.whole)*scale))
+		p.whole = max(p.chunk, uint64(float64(p.whole)*scale))
+		todo = append(todo, p)
 		if list {
-			fmt.Printf("%-40s %10d %s\n", p.name, want, p.what)
-			continue
-		}
-		if err := c.runPart(p, want, stop); err != nil {
-			return errors.Join(err, c.page())
+			fmt.Printf("%-40s %10d %s\n", p.name, p.whole, p.what)
 		}
 	}
 	if list {
 		return nil
 	}
-	if err := c.page(); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := errors.Join(c.runAll(ctx, todo, max(1, cores)), c.page()); err != nil {
 		return err
 	}
 	return c.verdict()
+}
+
+// runAll runs parts, so many at a time, in their order, and ends early if one cannot
+// be run.
+func (c *campaign) runAll(ctx context.Context, todo []part, cores int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan part)
+	var all sync.WaitGroup
+	for range cores {
+		all.Go(func() {
+			for p := range next {
+				if err := c.runPart(ctx, p); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for _, p := range todo {
+		c.part(&p) // so that the page keeps the parts' order
+		next <- p
+	}
+	close(next)
+	all.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }

@@ -17,13 +17,16 @@ type part struct {
 
 	pkg   string // as the go command takes it
 	test  string // regexp of the test's name; a fuzz target's whole name
-	whole uint64 // amount of the whole campaign
+	whole uint64 // amount of the whole campaign, at this scale
 	chunk uint64 // amount of one run, after which the results are kept
 
 	fuzz    bool
 	mutants bool
+	lies    bool
 	amount  string // environment variable that takes the amount itself; "": MUSTER_SEEDS takes from:to
 }
+
+const liesName = "lies that are signed again"
 
 // The amounts that the campaign promises.
 var parts = []part{
@@ -60,6 +63,18 @@ var parts = []part{
 		blind: "As above; the client's state lies on a disk of its own, where each file is the old one or the new one.",
 	},
 	{
+		name: "kill -9", pkg: "./testdata/interop", test: "^TestKillUnderLoad$", whole: 500, chunk: 25, what: "kills of a real server under load, 2000 acknowledged events each",
+		blind: "The page cache outlives the process: a kill tests the order of what is done, not that it reaches the disk.",
+	},
+	{
+		name: "kill -9, read by a client", pkg: "./cmd/muster", test: "^TestKill$", whole: 100, chunk: 25, amount: "MUSTER_TEST_KILLS", what: "kills, before and after which a client with a state verifies all histories",
+		blind: "As above.",
+	},
+	{
+		name: "kill -9 of a witness", pkg: "./cmd/muster", test: "^TestWitnessKill$", whole: 100, chunk: 25, amount: "MUSTER_TEST_KILLS", what: "rounds of three lives, in which two forks ask for a cosignature",
+		blind: "As above.",
+	},
+	{
 		name: "flipped bits", pkg: "./testdata/torture/simulation", test: "TestFlippedBits", whole: 998, chunk: 20, what: "seeds of which each changes a bit of every 499th byte, of a closed store or a live one",
 		blind: "One bit at a time, in a store of a few epochs; a bit in an empty part of a file has no effect, and is counted as such.",
 	},
@@ -78,6 +93,10 @@ var parts = []part{
 	{
 		name: "unlinkable leaves", pkg: "./log", test: "TestUnlinkable", whole: 100_000, chunk: 100_000, amount: "MUSTER_TEST_LEAVES", what: "public leaves, in eight statistics",
 		blind: "One seed, and the questions that somebody thought of; times and sizes of epochs are public.",
+	},
+	{
+		name: liesName, lies: true, whole: uint64(len(classes)), chunk: uint64(len(classes)), what: "classes of lies",
+		blind: "Lies that somebody thought of.",
 	},
 	{
 		name: "mutants of the verifier", mutants: true, whole: 1, chunk: 1, what: "checks removed in turn",

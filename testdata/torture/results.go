@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/musterlog/muster/log/durable"
@@ -28,6 +29,8 @@ type campaign struct {
 
 	path string // of this file
 	temp string // of test binaries
+
+	mu sync.Mutex // over Parts and the file
 }
 
 type machine struct {
@@ -101,6 +104,8 @@ func thisMachine() machine {
 }
 
 func (c *campaign) part(p *part) *result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.Parts, func(r *result) bool { return r.Name == p.name })
 	if i < 0 {
 		c.Parts = append(c.Parts, &result{Name: p.name, Counts: map[string]uint64{}, Failures: []failure{}})
@@ -137,8 +142,12 @@ func (c *campaign) page() error {
 			continue // the table says it all
 		}
 		fmt.Fprintf(&s, "\n## %s\n\nBlind spot: %s\n\n", r.Name, r.Blind)
-		for _, what := range slices.Sorted(maps.Keys(r.Counts)) {
-			fmt.Fprintf(&s, "- %s: %d\n", what, r.Counts[what])
+		if r.Name == liesName {
+			s.WriteString(r.liesTable())
+		} else {
+			for _, what := range slices.Sorted(maps.Keys(r.Counts)) {
+				fmt.Fprintf(&s, "- %s: %d\n", what, r.Counts[what])
+			}
 		}
 		for _, f := range r.Failures {
 			fmt.Fprintf(&s, "- **failed** at %s: %s\n", f.What, strings.Join(f.Tests, ", "))

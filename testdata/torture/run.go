@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,60 +16,75 @@ import (
 	"time"
 )
 
-var errStopped = errors.New("stopped: run it again to go on")
-
 // runPart runs what is missing of a part, a chunk at a time.
-func (c *campaign) runPart(p part, want uint64, stop <-chan os.Signal) error {
+func (c *campaign) runPart(ctx context.Context, p part) error {
 	r := c.part(&p)
-	if r.Done >= want {
+	if r.Done >= p.whole {
 		return nil
 	}
 	binary, err := c.build(p)
 	if err != nil {
 		return err
 	}
-	for r.Done < want {
-		n := min(p.chunk, want-r.Done)
-		cmd := c.command(p, binary, r.Done, n)
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		// So that the terminal's interrupt ends this process alone, between chunks.
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		begun := time.Now()
-		if err := cmd.Start(); err != nil {
+	for r.Done < p.whole {
+		if ctx.Err() != nil {
+			return errors.New("stopped: run it again to go on")
+		}
+		n := min(p.chunk, p.whole-r.Done)
+		out, took, failed := c.runChunk(ctx, c.command(p, binary, r.Done, n))
+		if ctx.Err() != nil {
+			continue // and what it did is not counted
+		}
+		if err := c.took(&p, r, n, took, out, failed); err != nil {
 			return err
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		select {
-		case <-stop:
-			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-ended
-			return errStopped
-		case err = <-ended:
-		}
-		r.Seconds += time.Since(begun).Seconds()
-		r.take(out.Bytes(), n)
-		if err != nil {
-			r.fail(fmt.Sprintf("%d to %d: %v", r.Done, r.Done+n, err), out.Bytes())
-		}
-		r.Done += n
-		if err := c.save(); err != nil {
-			return err
-		}
-		fmt.Printf("%s: %d of %d, %d failures, %.0f s\n", p.name, r.Done, want, len(r.Failures), r.Seconds)
+		fmt.Printf("%s: %d of %d, %d failures, %.0f s\n", p.name, r.Done, p.whole, len(r.Failures), r.Seconds)
 	}
 	return nil
 }
 
-// build makes the test binary once.
+// runChunk runs a command, until ctx ends, and gives what it said.
+func (c *campaign) runChunk(ctx context.Context, cmd *exec.Cmd) (out []byte, took time.Duration, err error) {
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	// So that the terminal's interrupt ends this process alone, between chunks.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	begun := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, 0, err
+	}
+	kill := context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	defer kill()
+	err = cmd.Wait()
+	return said.Bytes(), time.Since(begun), err
+}
+
+// took keeps what came of a chunk.
+func (c *campaign) took(p *part, r *result, n uint64, took time.Duration, out []byte, failed error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.Seconds += took.Seconds()
+	if p.lies {
+		r.takeLies(out)
+	} else {
+		r.take(out)
+	}
+	if failed != nil {
+		r.fail(fmt.Sprintf("%d to %d: %v", r.Done, r.Done+n, failed), out)
+	}
+	r.Done += n
+	return c.save()
+}
+
+// build makes the test binary once. Its folder says which module it belongs to.
 func (c *campaign) build(p part) (string, error) {
-	if p.fuzz || p.mutants {
+	if p.fuzz || p.mutants || p.lies {
 		return "", nil
 	}
 	binary := filepath.Join(c.temp, strings.NewReplacer("/", "_", ".", "_").Replace(p.pkg)+".test")
-	out, err := exec.Command("go", "test", "-c", "-o", binary, p.pkg).CombinedOutput()
-	if err != nil {
+	cmd := exec.Command("go", "test", "-c", "-o", binary, ".")
+	cmd.Dir = p.pkg
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the tests of %s: %w\n%s", p.pkg, err, out)
 	}
 	return binary, nil
@@ -79,6 +95,8 @@ func (c *campaign) command(p part, binary string, done, n uint64) *exec.Cmd {
 	switch {
 	case p.mutants:
 		cmd = exec.Command("go", "run", "./testdata/torture/mutants")
+	case p.lies:
+		cmd = liesCommand()
 	case p.fuzz:
 		cmd = exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+p.test+"$", "-fuzztime", fmt.Sprint(n, "x"), "-fuzzminimizetime", "20x", "-parallel", "1", p.pkg)
 	default:
@@ -100,7 +118,7 @@ var (
 )
 
 // take adds up what a run counted.
-func (r *result) take(out []byte, n uint64) {
+func (r *result) take(out []byte) {
 	var execs uint64
 	for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
 		if m := countLine.FindStringSubmatch(s.Text()); m != nil {
