@@ -31,6 +31,9 @@ type campaign struct {
 	temp string // of test binaries
 
 	mu sync.Mutex // over Parts and the file
+
+	building sync.Mutex
+	built    map[string]bool // test binaries
 }
 
 type machine struct {
@@ -63,7 +66,7 @@ func load(path string) (*campaign, error) {
 	if err != nil {
 		return nil, fmt.Errorf("git rev-parse: %w: run it in the repository's folder", err)
 	}
-	now := &campaign{Commit: strings.TrimSpace(string(commit)), Begun: time.Now().UTC(), Machine: thisMachine(), path: path}
+	now := &campaign{Commit: strings.TrimSpace(string(commit)), Begun: time.Now().UTC(), Machine: thisMachine(), path: path, built: map[string]bool{}}
 	if now.temp, err = filepath.Abs(filepath.Join("bin", "torture")); err != nil {
 		return nil, err
 	}
@@ -77,7 +80,7 @@ func load(path string) (*campaign, error) {
 	if err != nil {
 		return nil, err
 	}
-	before := &campaign{path: path, temp: now.temp}
+	before := &campaign{path: path, temp: now.temp, built: now.built}
 	if err := json.Unmarshal(data, before); err != nil {
 		return nil, fmt.Errorf("reading %s: %w: move it away to begin anew", path, err)
 	}

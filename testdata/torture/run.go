@@ -76,17 +76,30 @@ func (c *campaign) took(p *part, r *result, n uint64, took time.Duration, out []
 	return c.save()
 }
 
-// build makes the test binary once. Its folder says which module it belongs to.
+// build makes a part's test binary, once for all parts of its package. Its folder
+// says which module it belongs to.
 func (c *campaign) build(p part) (string, error) {
-	if p.fuzz || p.mutants || p.lies {
+	if p.mutants || p.lies {
 		return "", nil
 	}
-	binary := filepath.Join(c.temp, strings.NewReplacer("/", "_", ".", "_").Replace(p.pkg)+".test")
-	cmd := exec.Command("go", "test", "-c", "-o", binary, ".")
+	name := strings.NewReplacer("/", "_", ".", "_").Replace(p.pkg)
+	args := []string{"test", "-c", "-o"}
+	if p.fuzz { // which counts what the code under it does
+		name += ".fuzz"
+		args = []string{"test", "-c", "-fuzz", ".", "-o"}
+	}
+	binary := filepath.Join(c.temp, name+".test")
+	c.building.Lock()
+	defer c.building.Unlock()
+	if c.built[binary] {
+		return binary, nil
+	}
+	cmd := exec.Command("go", append(args, binary, ".")...)
 	cmd.Dir = p.pkg
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the tests of %s: %w\n%s", p.pkg, err, out)
 	}
+	c.built[binary] = true
 	return binary, nil
 }
 
@@ -97,10 +110,13 @@ func (c *campaign) command(p part, binary string, done, n uint64) *exec.Cmd {
 		cmd = exec.Command("go", "run", "./testdata/torture/mutants")
 	case p.lies:
 		cmd = liesCommand()
-	case p.fuzz:
-		cmd = exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+p.test+"$", "-fuzztime", fmt.Sprint(n, "x"), "-fuzzminimizetime", "20x", "-parallel", "1", p.pkg)
+	case p.fuzz: // what was found interesting is kept beside the binary, for the next chunk
+		cmd = exec.Command(binary, "-test.run", "^$", "-test.fuzz", "^"+p.test+"$", "-test.fuzztime", fmt.Sprint(n, "x"),
+			"-test.fuzzminimizetime", "20x", "-test.parallel", "1", "-test.fuzzcachedir", binary+".corpus")
 	default:
 		cmd = exec.Command(binary, "-test.v", "-test.timeout", "2h", "-test.run", p.test)
+	}
+	if binary != "" {
 		cmd.Dir = p.pkg // as the go command does: tests find their files by it
 	}
 	amount := fmt.Sprintf("MUSTER_SEEDS=%d:%d", done, done+n)
