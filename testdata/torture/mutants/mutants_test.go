@@ -3,8 +3,8 @@ package main
 import (
 	"go/parser"
 	"go/token"
-	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -22,7 +22,11 @@ func TestMutants(t *testing.T) {
 			t.Errorf("%s: %d mutants: did its files move?", target.dir, len(all))
 		}
 		for _, m := range all {
-			if _, err := parser.ParseFile(token.NewFileSet(), m.file, m.source, parser.SkipObjectResolution); err != nil {
+			source, err := switched(m.file, []*mutant{m})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := parser.ParseFile(token.NewFileSet(), m.file, source, parser.SkipObjectResolution); err != nil {
 				t.Errorf("%v: %v", m, err)
 			}
 			if slices.Contains(ids, m.id()) {
@@ -42,8 +46,8 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// A mutant that lacks a check of a leaf's form is noticed by that package's tests,
-// and what is whole is not.
+// A mutant that lacks a check of a leaf's form is noticed by a test in which the check
+// refuses something, and what is whole is not.
 func TestKill(t *testing.T) {
 	t.Chdir("../../..")
 	target := target{dir: "log/leaf"}
@@ -51,14 +55,20 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mutant := all[0]
-	if by, err := mutant.kill(); err != nil || by == "" {
-		t.Errorf("%v survives: %v", mutant, err)
-	}
-	if mutant.source, err = os.ReadFile(mutant.file); err != nil {
+	s, err := newSchema(all)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if by, err := mutant.kill(); err != nil || by != "" {
-		t.Errorf("what is whole is noticed by %q, %v", by, err)
+	defer s.close()
+	if err := s.record(all, true); err != nil {
+		t.Fatal(err)
+	}
+	if by := s.kill(all[0]); !strings.HasPrefix(by, "Test") {
+		t.Errorf("%v is noticed by %q", all[0], by)
+	}
+	for _, one := range s.tests["./log/leaf"] {
+		if out, err := s.run(one, 0, patience); err != nil {
+			t.Errorf("%s notices what is whole: %v\n%s", one.name, err, out)
+		}
 	}
 }

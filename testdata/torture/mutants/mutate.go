@@ -1,29 +1,25 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 )
 
-// mutant is one file in which one condition never holds.
+// mutant is a condition that never holds.
 type mutant struct {
 	target   *target
+	number   int // of its switch
 	file     string
 	function string
 	line     int
+	from, to int    // where the condition stands in its file
 	check    string // the condition
 	nth      int    // of the same condition in the function
-	source   []byte
 }
 
 func (m *mutant) String() string {
@@ -88,10 +84,8 @@ func (t *target) mutate(path string) (all []*mutant, err error) {
 			text := string(source[from:to])
 			seen[text]++
 			all = append(all, &mutant{
-				target: t, file: path, function: f.Name.Name, line: fset.Position(check.Pos()).Line, check: strings.Join(strings.Fields(text), " "), nth: seen[text],
-				// The condition is still computed, so that everything is used and
-				// whatever it does is done.
-				source: slices.Concat(source[:from], []byte("(("), source[from:to], []byte(") && len(\"\") > 0)"), source[to:]),
+				target: t, file: path, function: f.Name.Name, line: fset.Position(check.Pos()).Line,
+				from: from, to: to, check: strings.Join(strings.Fields(text), " "), nth: seen[text],
 			})
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
@@ -132,66 +126,6 @@ func refuses(body []ast.Stmt) bool {
 		return true
 	}
 	return false
-}
-
-// whole says whether the tests pass on what is not mutated: else everything would
-// seem to be noticed.
-func (t *target) whole() error {
-	files := &mutant{target: t, file: filepath.Join(t.dir, "mutant_of_nothing.go"), source: []byte("package " + filepath.Base(t.dir) + "\n")}
-	by, err := files.kill()
-	if err == nil && by != "" {
-		err = fmt.Errorf("the tests of %s fail without a mutant", by)
-	}
-	return err
-}
-
-// kill runs the tests on a mutant, and says whose noticed; "": it survived.
-func (m *mutant) kill() (by string, err error) {
-	dir, err := os.MkdirTemp("", "muster-mutant-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	path, err := filepath.Abs(m.file)
-	if err != nil {
-		return "", err
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: filepath.Join(dir, "mutant.go")}})
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "mutant.go"), m.source, 0o600); err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
-		return "", err
-	}
-	for _, pkg := range append([]string{"./" + m.target.dir}, m.target.tests...) {
-		binary := filepath.Join(dir, "mutant.test")
-		if out, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, pkg).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("it does not build: %w\n%s", err, out)
-		}
-		if noticed(binary, pkg, true) {
-			return pkg, nil
-		}
-		// What the own package's tests find only when they take their time counts.
-		if pkg == "./"+m.target.dir && noticed(binary, pkg, false) {
-			return pkg, nil
-		}
-	}
-	return "", nil
-}
-
-// mutantTime is many times what the slowest package's tests take: a mutant may
-// make them run for ever, and that is noticed, too.
-const mutantTime = 10 * time.Minute
-
-func noticed(binary, pkg string, short bool) bool {
-	cmd := exec.Command(binary, fmt.Sprintf("-test.short=%t", short), "-test.failfast", "-test.timeout", mutantTime.String())
-	cmd.Dir = pkg
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	return cmd.Run() != nil
 }
 
 // readSurvivors reads the list of mutants that no test can notice: a line of
