@@ -59,6 +59,11 @@ func eventSamples() []convicts {
 		p.Primary = event.Key{}
 		return liar.Sign(p, nil, nil).Bytes()
 	}), erased)
+	add("REREGISTER with another devices_hash", "devices-hash", 1, one(func(w *world) []byte {
+		p, k := w.alice.Draft(event.Reregister), w.alice.NewKey()
+		p.Generation, p.KeyIndex, p.Primary = 1, p.Seq, k.Public()
+		return liar.Sign(p, k, nil).Bytes()
+	}), one(func(w *world) []byte { return w.alice.Reregister(false) }))
 	add("another prev", "does not follow the event before it", 2, confirm(func(p *event.Payload) { p.Prev[0] ^= 1 }), honest)
 	add("another generation", "has generation 1: it must be 0", 2, confirm(func(p *event.Payload) { p.Generation++ }), honest)
 	add("another list confirmed", "confirms another device list", 2, confirm(func(p *event.Payload) { p.DevicesHash[0] ^= 1 }), honest)
