@@ -72,21 +72,26 @@ func (t *target) mutate(path string) (all []*mutant, err error) {
 			continue
 		}
 		seen := map[string]int{}
-		var refuse func(check ast.Expr)
-		refuse = func(check ast.Expr) {
-			// Each of several reasons to refuse is a check of its own.
-			if or, ok := check.(*ast.BinaryExpr); ok && or.Op == token.LOR {
-				refuse(or.X)
-				refuse(or.Y)
-				return
-			}
-			from, to := fset.Position(check.Pos()).Offset, fset.Position(check.End()).Offset
+		add := func(first, last ast.Expr) {
+			from, to := fset.Position(first.Pos()).Offset, fset.Position(last.End()).Offset
 			text := string(source[from:to])
 			seen[text]++
 			all = append(all, &mutant{
-				target: t, file: path, function: f.Name.Name, line: fset.Position(check.Pos()).Line,
+				target: t, file: path, function: f.Name.Name, line: fset.Position(first.Pos()).Line,
 				from: from, to: to, check: strings.Join(strings.Fields(text), " "), nth: seen[text],
 			})
+		}
+		refuse := func(check ast.Expr) {
+			// Each of several reasons to refuse is a check of its own, but fields that are
+			// read one after the other are one: that they are there.
+			reasons := operands(check)
+			for i := 0; i < len(reasons); i++ {
+				first := i
+				for reads(reasons[first]) && i+1 < len(reasons) && reads(reasons[i+1]) {
+					i++
+				}
+				add(reasons[first], reasons[i])
+			}
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
@@ -106,6 +111,34 @@ func (t *target) mutate(path string) (all []*mutant, err error) {
 		})
 	}
 	return all, nil
+}
+
+// operands are the parts of a || b || c.
+func operands(e ast.Expr) []ast.Expr {
+	if or, ok := e.(*ast.BinaryExpr); ok && or.Op == token.LOR {
+		return append(operands(or.X), operands(or.Y)...)
+	}
+	return []ast.Expr{e}
+}
+
+// reads says whether an expression is that a field could not be read.
+func reads(e ast.Expr) bool {
+	not, ok := e.(*ast.UnaryExpr)
+	if !ok || not.Op != token.NOT {
+		return false
+	}
+	call, ok := not.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	var name string
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		name = f.Name
+	case *ast.SelectorExpr:
+		name = f.Sel.Name
+	}
+	return strings.HasPrefix(name, "Read") || strings.HasPrefix(name, "read") || strings.HasPrefix(name, "Copy")
 }
 
 // refuses says whether a body is nothing but a refusal.
