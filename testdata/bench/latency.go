@@ -67,7 +67,7 @@ func (b *bench) published() (err error) {
 		s["part"], s["epochs"] = append(s["part"], part), append(s["epochs"], at(part))
 	}
 	for i, name := range []string{"sender", "log", "w1", "w2", "w3", "auditor"} {
-		s["cpu_us_"+name] = []float64{float64((after[i]-before[i]).Microseconds()) / float64(n)}
+		s["cpu_us_"+name] = []float64{float64((after[i] - before[i]).Microseconds()) / float64(n)}
 	}
 	b.figure("published-p50", at(0.5), s)
 	b.figure("published-p99", at(0.99), nil)
