@@ -45,7 +45,7 @@ func TestLinkerWithTheKey(t *testing.T) {
 			}
 			last = o.Position
 			owner[o.Position] = whose[i]
-			e, err := r.store.Event(phones[whose[i]].Account(), o.Seq)
+			e, err := r.event(phones[whose[i]].Account(), o.Seq)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -121,8 +121,8 @@ func (p *powered) left(d durabletest.Disk) error {
 	check := func() error {
 		newest := uint64(0)
 		for place, position := range published {
-			e, err := s.Event(place.account, place.seq)
-			if err != nil || e.Position != position {
+			e, err := s.EventAt(position)
+			if err != nil || e.Account != place.account || e.Seq != place.seq {
 				return fmt.Errorf("event %d was published at %d: %v, %w", place.seq, position, e, err)
 			}
 			newest = max(newest, position)

@@ -54,11 +54,11 @@ func (b *bomb) Account(id name.AccountID) (*store.Account, error) {
 	return b.Store.Account(id)
 }
 
-func (b *bomb) Event(id name.AccountID, seq uint32) (*store.Event, error) {
+func (b *bomb) EventAt(position uint64) (*store.Event, error) {
 	if err := b.read(); err != nil {
 		return nil, err
 	}
-	return b.Store.Event(id, seq)
+	return b.Store.EventAt(position)
 }
 
 func (b *bomb) NoteAbove(position uint64) ([]byte, uint64, error) {

@@ -176,6 +176,20 @@ func (c *check) stillThere(kept []*store.Event, erase *store.Event) {
 	}
 }
 
+// erasure looks for the ERASE whose content is to be purged; that no content
+// is left was seen at its account.
+func (c *check) erasure(row string, o store.Erasure) {
+	a, err := c.Store.Account(o.Account)
+	if err != nil {
+		c.differ(row, "its account: %v", err)
+		return
+	}
+	events := c.events(row, a)
+	if events != nil && (int(o.Before) >= len(events) || events[o.Before].Erase != o.Before) {
+		c.differ(row, "seq %d of its account is no ERASE", o.Before)
+	}
+}
+
 // reserved replays the events that are promised and not logged.
 func (c *check) reserved(row string, r store.ReservedRow) {
 	c.report.Reserved++

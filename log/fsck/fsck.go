@@ -124,6 +124,8 @@ func (c *check) row(r store.Row) {
 		c.proofs(r.Key, v)
 	case store.NoteRow:
 		c.note(r.Key, v)
+	case store.Erasure:
+		c.erasure(r.Key, v)
 	case store.ReservedRow:
 		c.reserved(r.Key, v)
 	case store.State:

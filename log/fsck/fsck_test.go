@@ -65,7 +65,7 @@ func TestDamage(t *testing.T) {
 		}
 		r.set(row.key, row.value)
 	}
-	if _, found := r.check(r.cfg.VRF); len(found) > 0 || len(seen) < 12 {
+	if _, found := r.check(r.cfg.VRF); len(found) > 0 || len(seen) < 13 {
 		t.Errorf("%d kinds of rows; after all was put back: %q", len(seen), found)
 	}
 }
@@ -91,9 +91,9 @@ func TestLost(t *testing.T) {
 		if kind == 'L' {
 			kind = row.key[9]
 		}
-		// A proof is a cache; which sizes were published, and what was promised
-		// to whom, is written nowhere else.
-		if seen[kind]++; seen[kind] > 4 || strings.ContainsRune("pcrv", rune(kind)) {
+		// A proof is a cache; which sizes were published, what was promised to whom,
+		// and what is to be purged, is written nowhere else.
+		if seen[kind]++; seen[kind] > 4 || strings.ContainsRune("pcrev", rune(kind)) {
 			continue
 		}
 		r.drop(row.key)
@@ -136,6 +136,7 @@ func TestStray(t *testing.T) {
 		{append([]byte("L\x00\x00\x00\x00\x00\x00\x00\xfe"), 2), make([]byte, 272*32)}, // a tile that ends nowhere
 		{append([]byte("L\x00\x00\x00\x00\x00\x00\x0f\xff"), 0), first('L').value},     // a leaf beyond the end
 		moved('h', 1), moved('x', 1), moved('p', 1), moved('c', 1), between,
+		moved('e', 1), moved('e', 36),
 		{[]byte{'r', 8: 9}, first('r').value}, // promised twice
 	} {
 		r.set(stray.key, stray.value)

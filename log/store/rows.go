@@ -23,8 +23,8 @@ type Inspectable interface {
 }
 
 // Row is one row as the engine has it. Value is one of LeafRow, *Event, Tile,
-// *Account, prefix.Leaf, ProofRow, NoteRow, ReservedRow, State and
-// Layout; it stays valid.
+// *Account, prefix.Leaf, ProofRow, NoteRow, Erasure (not purged yet), ReservedRow,
+// State and Layout; it stays valid.
 type Row struct {
 	Key   string // as errors name it
 	Value any

@@ -5,6 +5,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"iter"
 
@@ -171,6 +172,13 @@ type Store interface {
 	// one and returns when it is durable; a size that has one keeps it.
 	NoteAbove(position uint64) (note []byte, size uint64, err error)
 	PutNote(size uint64, note []byte) error
+
+	// Purge removes what batches have erased from every file of the store: bodies,
+	// openings, promised events, and the account's states before. It may run beside
+	// everything but Close, and says how many erasures it was for. What was erased
+	// and not purged survives a crash, an error and the end of ctx, and is the next
+	// call's.
+	Purge(ctx context.Context) (erasures int, err error)
 
 	// Close waits for nothing: it must not run beside other calls.
 	Close() error

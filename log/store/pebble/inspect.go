@@ -85,7 +85,7 @@ var errStray = errors.New("no row of a log has this key")
 
 // parseRow reads a row by its key; both slices are the row's from now on.
 func parseRow(k key, value []byte) (any, error) {
-	want := map[byte]int{tableLog: 10, tableAccount: 33, tablePrefix: 33, tableProof: 37, tableNote: 9, tableReserved: 9, tableState: 1, tableLayout: 1}
+	want := map[byte]int{tableLog: 10, tableAccount: 33, tablePrefix: 33, tableProof: 37, tableNote: 9, tableErased: 37, tableReserved: 9, tableState: 1, tableLayout: 1}
 	if len(k) == 0 || want[k[0]] != len(k) {
 		return nil, errStray
 	}
@@ -103,6 +103,8 @@ func parseRow(k key, value []byte) (any, error) {
 		return r, err
 	case tableNote:
 		return store.NoteRow{Size: binary.BigEndian.Uint64(k[1:]), Note: value}, nil
+	case tableErased:
+		return decodeOwed(k, value)
 	case tableReserved:
 		p, err := decodePending(value)
 		return store.ReservedRow{Number: binary.BigEndian.Uint64(k[1:]), Pending: p}, err
@@ -156,6 +158,8 @@ func (s *Store) Key(value any) string {
 		return proofKey(v.Account, v.Group).String()
 	case store.NoteRow:
 		return noteKey(v.Size).String()
+	case store.Erasure:
+		return owedKey(v).String()
 	case store.ReservedRow:
 		return reservedKey(v.Number).String()
 	case store.State:

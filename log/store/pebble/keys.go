@@ -20,6 +20,8 @@ import (
 //	x | index[32]                   prefix leaf: hash[32] | u64 position
 //	p | account[32] | u32 group     VRF proofs of 16 seqs, as far as they are kept (rows.go)
 //	c | u64 size                    published checkpoint of that size: the signed note
+//	e | account[32] | u32 seq       empty: what the account's ERASE of this seq erased
+//	                                may still lie in the engine's files (purge.go)
 //	r | u64 number                  reserved event (rows.go), numbered as they came
 //	s                               state: u64 size | epochs | keys | time_ms | first
 //	v                               the text of layout, written when the store is created
@@ -34,6 +36,7 @@ const (
 	tablePrefix   = 'x'
 	tableProof    = 'p'
 	tableNote     = 'c'
+	tableErased   = 'e'
 	tableReserved = 'r'
 	tableState    = 's'
 	tableLayout   = 'v'

@@ -1,5 +1,7 @@
 package pebble
 
+import "time"
+
 // All limits and sizes of the engine, each with its reason.
 const (
 	// defaultCacheBytes holds the hot part of the random tables (a, h, x) of
@@ -41,6 +43,15 @@ const (
 	// maxTileLevel: a full tile at the next level would have more leaves below
 	// it than positions have numbers.
 	maxTileLevel = 6
+
+	// maxPurgePasses: each pass compacts what the one before left, which is what
+	// another compaction was at.
+	maxPurgePasses = 8
+
+	// purgeWait is how long a purge waits for a file that is still read or whose
+	// deletion waits: lookups read for milliseconds, a check of the whole store for
+	// an hour. What was not done is done with the next purge.
+	purgeWait = time.Minute
 
 	// maxLive is the protocol's limit of companions (section 3). Their count is
 	// one byte in a row.

@@ -52,8 +52,12 @@ type Store struct {
 	fs   vfs.FS
 	lock io.Closer
 
+	folder string // the engine's
+	wal    *walFS
+
 	notes     sync.Mutex // held by PutNote: it looks before it writes
 	reserving sync.Mutex // held by Reserve, for the same reason
+	purging   sync.Mutex // held by Purge
 }
 
 var _ store.Store = (*Store)(nil)
@@ -137,7 +141,8 @@ func reopen(cfg *Config, o *pebbledb.Options) (*Store, error) {
 // open takes the lock before Pebble looks at its files: opening replays and
 // deletes some, which would hurt a process that has them open.
 func open(cfg *Config, o *pebbledb.Options) (_ *Store, err error) {
-	s := &Store{fs: cfg.FS, lock: io.NopCloser(nil)}
+	s := &Store{fs: cfg.FS, lock: io.NopCloser(nil), folder: cfg.folder(), wal: &walFS{FS: o.FS}}
+	o.FS = s.wal
 	if cfg.FS == vfs.Default {
 		if s.lock, err = durable.Lock(cfg.FS.PathJoin(cfg.Dir, "LOCK")); err != nil {
 			return nil, err

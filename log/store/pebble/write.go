@@ -141,39 +141,27 @@ func rising[Row any](rows []Row, compare func(a, b *Row) int) []*Row {
 }
 
 // erase writes the account's rows before a seq anew, without their content: no
-// later read finds it. It goes from the newest event back to the first, or to
-// one that an earlier ERASE has emptied with all before it. Older versions of
-// the rows lie in Pebble's files until compaction drops them.
+// later read finds it. Those before one that an earlier ERASE has emptied are
+// empty, too. Older versions of the rows lie in Pebble's files, which Purge owes
+// from now on.
 func (w *writer) erase(order store.Erasure) error {
-	a, err := w.store.Account(order.Account)
-	if err != nil {
-		return missing(accountKey(order.Account), err)
+	if err := w.put(owedKey(order), nil); err != nil {
+		return err
 	}
-	for seq, position := a.Next, a.Position; seq > 0; {
-		seq--
-		e, err := w.store.EventAt(position)
-		if err != nil {
-			return missing(eventKey(position), err)
-		}
-		if e.Account != order.Account || e.Seq != seq {
-			return fmt.Errorf("%v is seq %d of account %v, another row says seq %d of %v", eventKey(position), e.Seq, e.Account, seq, order.Account)
-		}
-		if position = e.Previous; seq >= order.Before {
-			continue
+	return w.store.back(order.Account, func(e *store.Event) (bool, error) {
+		if e.Seq >= order.Before {
+			return true, nil
 		}
 		if len(e.Body) == 0 && e.Opening == (name.Opening{}) {
-			return nil
+			return false, nil
 		}
 		e.Body, e.Opening = nil, name.Opening{}
 		row, err := encodeEvent(e)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if err := w.put(eventKey(e.Position), row); err != nil {
-			return err
-		}
-	}
-	return nil
+		return true, w.put(eventKey(e.Position), row)
+	})
 }
 
 func (w *writer) put(k key, value []byte) error { return w.Set(k, value, nil) }

@@ -29,6 +29,7 @@ func Run(t *testing.T, create Create) {
 		{"every epoch is kept whole", testEpochs},
 		{"ranges of every depth", testRanges},
 		{"erasure deletes what it is told and nothing else", testErasure},
+		{"a purge is owed once and changes nothing", testPurge},
 		{"tiles of every level", testTiles},
 		{"the checkpoint above a position", testNotes},
 		{"VRF proofs", testProofs},
@@ -139,6 +140,29 @@ func testErasure(t *testing.T, create Create) {
 			t.Errorf("VRF proofs of account %v: %v, %v, want them kept", id, p, err)
 		}
 	}
+}
+
+func testPurge(t *testing.T, create Create) {
+	s, reopen := create(t)
+	m := NewModel(6)
+	purge := func(want bool) {
+		t.Helper()
+		if n, err := s.Purge(t.Context()); err != nil || n > 0 != want {
+			t.Errorf("purged %d erasures, %v; want some: %v", n, err, want)
+		}
+		check(t, m, s)
+	}
+	purge(false)
+	for range 3 {
+		commit(t, s, m.Next(100))
+	}
+	s = reopen()
+	purge(true)
+	purge(false)
+	s = reopen()
+	purge(false)
+	commit(t, s, m.Next(100))
+	purge(true)
 }
 
 func testTiles(t *testing.T, create Create) {
