@@ -44,6 +44,10 @@ const (
 	// an hour, the protocol asks for one a minute.
 	DefaultHeartbeat = time.Minute
 
+	// DefaultPurgeInterval: protocol section 3.6 gives a day. The longer it is, the
+	// more erasures share the rewriting of a file.
+	DefaultPurgeInterval = time.Hour
+
 	// MaxEpochEvents cuts an epoch by size: some 5 MB in one store batch.
 	MaxEpochEvents = 10_000
 

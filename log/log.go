@@ -39,6 +39,7 @@ type Config struct {
 	MaxEpochEvents int              // an epoch is cut at this many; 0: MaxEpochEvents
 	MaxPending     int              // events that wait for their epoch; 0: MaxPending
 	MergeDelay     time.Duration    // a receipt promises to log its event within it; 0: DefaultMergeDelay
+	PurgeInterval  time.Duration    // how often what was erased is removed from the store's files; 0: DefaultPurgeInterval
 	MaxDevices     int              // companions an account may have; 0: DefaultMaxDevices
 	Prefix         prefix.Memory    // what the prefix tree takes; zero: DefaultPrefix
 	Now            func() time.Time // nil: time.Now
@@ -64,8 +65,8 @@ func (c *Config) check() error {
 		return errors.New("a log needs a signer, a VRF key, a store and a signed head")
 	case c.Signer.Key().Name != string(c.Origin):
 		return fmt.Errorf("the log key is named %q, the log %q: they must be equal", c.Signer.Key().Name, c.Origin)
-	case c.Epoch < 0 || c.Heartbeat < 0 || c.MergeDelay < 0 || c.MaxEpochEvents < 0 || c.MaxPending < 0:
-		return errors.New("negative epoch, heartbeat, merge delay, epoch size or number of waiting events")
+	case c.Epoch < 0 || c.Heartbeat < 0 || c.MergeDelay < 0 || c.PurgeInterval < 0 || c.MaxEpochEvents < 0 || c.MaxPending < 0:
+		return errors.New("negative epoch, heartbeat, merge delay, purge interval, epoch size or number of waiting events")
 	case c.MaxDevices < 0 || c.MaxDevices > 255:
 		return fmt.Errorf("%d devices an account: want 1 to 255", c.MaxDevices)
 	case c.CosignTimeout < 0:
@@ -80,6 +81,7 @@ func (c *Config) check() error {
 	c.Epoch = or(c.Epoch, DefaultEpoch)
 	c.Heartbeat = or(c.Heartbeat, DefaultHeartbeat)
 	c.MergeDelay = or(c.MergeDelay, DefaultMergeDelay)
+	c.PurgeInterval = or(c.PurgeInterval, DefaultPurgeInterval)
 	c.MaxEpochEvents = or(c.MaxEpochEvents, MaxEpochEvents)
 	c.MaxPending = or(c.MaxPending, MaxPending)
 	c.MaxDevices = or(c.MaxDevices, DefaultMaxDevices)
@@ -271,6 +273,7 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 	ctx, cancel := l.untilHalted(ctx)
 	defer cancel()
+	defer l.purging(ctx)()
 	var err error
 	switch {
 	case l.seq.epoch.Sealed:

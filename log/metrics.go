@@ -14,6 +14,10 @@ type Metrics interface {
 	// Published: readers see the tree of this size, whose EPOCH says this time.
 	Published(size, epoch uint64, at time.Time)
 
+	// Purged: the content of so many erasures has left the store's files, or could
+	// not be removed yet.
+	Purged(erasures int, err error)
+
 	// Cosigned: a cosigner answered, or failed to.
 	Cosigned(name string, err error)
 }
@@ -23,4 +27,5 @@ type noMetrics struct{}
 func (noMetrics) Sealed(int, time.Duration)           {}
 func (noMetrics) Failed(int)                          {}
 func (noMetrics) Published(uint64, uint64, time.Time) {}
+func (noMetrics) Purged(int, error)                   {}
 func (noMetrics) Cosigned(string, error)              {}

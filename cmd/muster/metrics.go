@@ -15,6 +15,7 @@ type metrics struct {
 	registry *prometheus.Registry
 
 	events, failed prometheus.Counter
+	purged, kept   prometheus.Counter
 	epochs         prometheus.Histogram
 	size, epoch    prometheus.Gauge
 	published      prometheus.Gauge
@@ -27,6 +28,8 @@ func newMetrics() *metrics {
 		registry: prometheus.NewRegistry(),
 		events:   counter("muster_events_sealed_total", "Events that were stored and signed since the start."),
 		failed:   counter("muster_events_failed_total", "Events of epochs that failed and of which nothing was kept; their senders were told to come again."),
+		purged:   counter("muster_erasures_purged_total", "Erasures whose content has left the store's files since the start."),
+		kept:     counter("muster_purges_failed_total", "Purges that failed: erased content is still in the store's files, and removing it is tried again."),
 		epochs: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "muster_epoch_seal_seconds", Help: "Time from an epoch's cut until it was stored and signed.", Buckets: buckets,
 		}),
@@ -43,7 +46,7 @@ func newMetrics() *metrics {
 	info := gauge("muster_build_info", "1, with the version.")
 	info.Set(1)
 	prometheus.WrapRegistererWith(prometheus.Labels{"version": version()}, m.registry).MustRegister(info)
-	m.registry.MustRegister(m.events, m.failed, m.epochs, m.size, m.epoch, m.published, m.cosigned, m.requests,
+	m.registry.MustRegister(m.events, m.failed, m.purged, m.kept, m.epochs, m.size, m.epoch, m.published, m.cosigned, m.requests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -79,6 +82,13 @@ func (m *metrics) Sealed(events int, took time.Duration) {
 }
 
 func (m *metrics) Failed(events int) { m.failed.Add(float64(events)) }
+
+func (m *metrics) Purged(erasures int, err error) {
+	m.purged.Add(float64(erasures))
+	if err != nil {
+		m.kept.Inc()
+	}
+}
 
 func (m *metrics) Published(size, epoch uint64, at time.Time) {
 	m.size.Set(float64(size))
