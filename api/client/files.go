@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/musterlog/muster/api/tile"
 )
@@ -57,6 +58,9 @@ func (c *Client) get(ctx context.Context, path string, limit int) ([]byte, error
 	case http.StatusOK:
 	case http.StatusNotFound:
 		return nil, fmt.Errorf("reading %s%s: %w", c.base, path, ErrNotFound)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		said, _ := io.ReadAll(io.LimitReader(response.Body, maxMessage))
+		return nil, fmt.Errorf("reading %s%s: the log does not let this client: %s", c.base, path, quote(strings.TrimSpace(string(said))))
 	default:
 		return nil, fmt.Errorf("reading %s%s: the log answers %q", c.base, path, quote(response.Status))
 	}

@@ -8,28 +8,30 @@ import (
 )
 
 // Scope is what a credential allows. Each allows what those before it do: who
-// submits has to look first, and an operator's command does both.
+// submits has to look first, and an operator's command does both. An auditor,
+// who is a stranger and reads every leaf, learns nothing about accounts by it.
 type Scope int
 
 const (
 	None     Scope = iota // what everybody may do
-	Read                  // look accounts up
+	Audit                 // read entries, where they are not for everybody
+	Read                  // and look accounts up
 	Write                 // and submit events that their owners signed
 	Operator              // and OPERATOR_REMOVE and ERASE, which nobody signs
 )
 
-var scopes = []string{None: "none", Read: "read", Write: "write", Operator: "operator"}
+var scopes = []string{None: "none", Audit: "audit", Read: "read", Write: "write", Operator: "operator"}
 
 func (s Scope) String() string { return scopes[s] }
 
-// ParseScope reads read, write or operator.
+// ParseScope reads audit, read, write or operator.
 func ParseScope(text string) (Scope, error) {
-	for s := Read; s <= Operator; s++ {
+	for s := Audit; s <= Operator; s++ {
 		if text == s.String() {
 			return s, nil
 		}
 	}
-	return None, fmt.Errorf("scope %q: want read, write or operator", text)
+	return None, fmt.Errorf("scope %q: want audit, read, write or operator", text)
 }
 
 // Credential is what a log knows of a token.

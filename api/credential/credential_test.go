@@ -61,7 +61,7 @@ func TestFileHoldsHashes(t *testing.T) {
 }
 
 func TestScopes(t *testing.T) {
-	for _, s := range []credential.Scope{credential.Read, credential.Write, credential.Operator} {
+	for _, s := range []credential.Scope{credential.Audit, credential.Read, credential.Write, credential.Operator} {
 		if got, err := credential.ParseScope(s.String()); err != nil || got != s {
 			t.Errorf("%v: %v, %v", s, got, err)
 		}

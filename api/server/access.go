@@ -20,7 +20,8 @@ import (
 // needs is what each method of the account API asks of its caller. What is not
 // in it is for nobody: a method that was added and forgotten here stays closed.
 //
-// The public files ask nothing, so that anybody can witness and audit.
+// The public files ask nothing, so that anybody can witness and audit; entries
+// ask for Audit if the log restricts them (files.go).
 var needs = map[string]credential.Scope{
 	musterv1connect.MusterServiceSubmitProcedure:       credential.Write,
 	musterv1connect.MusterServiceSubmitStreamProcedure: credential.Write,
@@ -64,9 +65,14 @@ func (a *access) allow(w http.ResponseWriter, r *http.Request, procedure string)
 		fail(w, http.StatusNotFound, "not found")
 		return r, false
 	}
+	return a.let(w, r, need, path.Base(procedure))
+}
+
+// let is allow for what asks for a scope, under the name that is counted.
+func (a *access) let(w http.ResponseWriter, r *http.Request, need credential.Scope, endpoint string) (*http.Request, bool) {
 	c, err := a.identify(r, need)
 	if err != nil {
-		a.metrics.Answered(path.Base(procedure), connect.CodeOf(err).String(), 0)
+		a.metrics.Answered(endpoint, connect.CodeOf(err).String(), 0)
 		a.refuse(w, r, err)
 		return r, false
 	}

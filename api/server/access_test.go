@@ -31,7 +31,7 @@ type guarded struct {
 func guard(t *testing.T, f *fake, handler func(server.Config) (http.Handler, error)) *guarded {
 	t.Helper()
 	g := &guarded{path: filepath.Join(t.TempDir(), "credentials"), tokens: map[credential.Scope]credential.Token{}, ids: map[credential.Scope]string{}}
-	for s := credential.Read; s <= credential.Operator; s++ {
+	for s := credential.Audit; s <= credential.Operator; s++ {
 		token, c, err := credential.Add(g.path, s, "", time.Now())
 		if err != nil {
 			t.Fatal(err)

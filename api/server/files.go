@@ -10,6 +10,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/musterlog/muster/api/credential"
 	"github.com/musterlog/muster/api/tile"
 )
 
@@ -34,6 +35,12 @@ func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, path string)
 		w.Header().Set("Allow", "GET, HEAD")
 		fail(w, http.StatusMethodNotAllowed, "want GET or HEAD")
 		return
+	}
+	if f.kind == "entries" && h.private {
+		if r, ok = h.access.let(w, r, credential.Audit, f.kind); !ok {
+			return
+		}
+		f.cache = "no-store" // a shared cache would give it to everybody
 	}
 	began := time.Now()
 	data, err := f.read(r.Context())

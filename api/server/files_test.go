@@ -18,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/musterlog/muster/api/client"
+	"github.com/musterlog/muster/api/credential"
 	"github.com/musterlog/muster/api/server"
 	"github.com/musterlog/muster/api/tile"
 )
@@ -313,5 +314,58 @@ func TestOutsideJudge(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRestrictedEntries: whoever has no token gets no leaf, not even out of a
+// cache, and the log is not asked; hash tiles and checkpoint are for everybody.
+func TestRestrictedEntries(t *testing.T) {
+	f := newFake(300)
+	g := guard(t, f, func(cfg server.Config) (http.Handler, error) {
+		cfg.RestrictEntries = true
+		return server.New(cfg)
+	})
+	r, body := send(t, g.url, "GET", "/tile/entries/000")
+	if r.StatusCode != 401 || r.Header.Get("WWW-Authenticate") != "Bearer" || r.Header.Get("Cache-Control") != "no-store" || !strings.Contains(string(body), "muster token add") {
+		t.Errorf("without a token: %d %v %q", r.StatusCode, r.Header, body)
+	}
+	if r, body := send(t, g.url, "HEAD", "/tile/entries/000"); r.StatusCode != 401 || len(body) > 0 {
+		t.Errorf("HEAD without a token: %d", r.StatusCode)
+	}
+	f.with(func() {
+		if f.tile != "" {
+			t.Errorf("the log was asked for %s", f.tile)
+		}
+	})
+	for _, path := range []string{"/checkpoint", "/tile/0/000"} {
+		if r, _ := send(t, g.url, "GET", path); r.StatusCode != 200 || !strings.HasPrefix(r.Header.Get("Cache-Control"), "public") {
+			t.Errorf("%s: %d %v", path, r.StatusCode, r.Header)
+		}
+	}
+	auditor := g.client(t, credential.Audit)
+	if data, err := auditor.Entries(t.Context(), 0, 256); err != nil || len(data) == 0 {
+		t.Errorf("with a token: %d bytes, %v", len(data), err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.url+"/tile/entries/000", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+g.tokens[credential.Audit].Reveal())
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != 200 || answer.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("with a token: %d %v", answer.StatusCode, answer.Header)
+	}
+	if _, err := credential.Revoke(g.path, g.ids[credential.Audit]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := auditor.Entries(t.Context(), 0, 256); err == nil || !strings.Contains(err.Error(), "does not let this client") {
+		t.Errorf("after its revocation: %v", err)
+	}
+	if _, err := auditor.Tile(t.Context(), 0, 0, 256); err != nil {
+		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,19 +21,25 @@ const (
 )
 
 // kinds are the callers of the matrix.
-var kinds = []string{"nobody", "read", "write", "operator", "revoked", "unknown", "malformed", "basic", "twice", "in the URL", "in a cookie"}
+var kinds = []string{"nobody", "audit", "read", "write", "operator", "revoked", "unknown", "malformed", "basic", "twice", "in the URL", "in a cookie"}
 
 // matrix is who may do what: a row for each method of the account API and each
 // public file, a column for each of kinds. What the router has and this table
 // has not fails the test, and so does a row of which the endpoint is gone.
 var matrix = map[string][]string{
-	//                                   nobody read write operator revoked unknown malformed basic twice URL cookie
-	"muster.v1.MusterService/Submit":       {who, not, in, in, who, who, who, who, who, who, who},
-	"muster.v1.MusterService/SubmitStream": {who, not, in, in, who, who, who, who, who, who, who},
-	"muster.v1.MusterService/Lookup":       {who, in, in, in, who, who, who, who, who, who, who},
-	"muster.v1.MusterService/Info":         {in, in, in, in, in, in, in, in, in, in, in},
-	"checkpoint":                           {in, in, in, in, in, in, in, in, in, "not found", in}, // a file has one URL
-	"tile":                                 {in, in, in, in, in, in, in, in, in, "not found", in},
+	//                               nobody audit read write operator revoked unknown malformed basic twice URL cookie
+	"muster.v1.MusterService/Submit":       {who, not, not, in, in, who, who, who, who, who, who, who},
+	"muster.v1.MusterService/SubmitStream": {who, not, not, in, in, who, who, who, who, who, who, who},
+	"muster.v1.MusterService/Lookup":       {who, not, in, in, in, who, who, who, who, who, who, who},
+	"muster.v1.MusterService/Info":         {in, in, in, in, in, in, in, in, in, in, in, in},
+	"checkpoint":                           {in, in, in, in, in, in, in, in, in, in, "not found", in}, // a file has one URL
+	"tile":                                 {in, in, in, in, in, in, in, in, in, in, "not found", in},
+	"tile/entries":                         {in, in, in, in, in, in, in, in, in, in, "not found", in},
+}
+
+// restricted are the rows that --entries restricted changes.
+var restricted = map[string][]string{
+	"tile/entries": {who, in, in, in, in, who, who, who, who, who, "not found", who},
 }
 
 // endpoints are the router's, the account API's by its descriptor.
@@ -54,6 +61,9 @@ func endpoints(t *testing.T, h http.Handler) (all []string) {
 		} else {
 			all = append(all, segment)
 		}
+		if segment == "tile" {
+			all = append(all, "tile/entries")
+		}
 	}
 	for s := range methods {
 		t.Errorf("service %s has no route", s)
@@ -62,45 +72,52 @@ func endpoints(t *testing.T, h http.Handler) (all []string) {
 }
 
 func TestAuthorisationMatrix(t *testing.T) {
-	var h http.Handler
-	g := guard(t, newFake(300), func(cfg server.Config) (made http.Handler, err error) {
-		h, err = server.New(cfg)
-		return h, err
-	})
-	revoked, c, err := credential.Add(g.path, credential.Operator, "", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := credential.Revoke(g.path, c.ID()); err != nil {
-		t.Fatal(err)
-	}
-	seen, cells := map[string]bool{}, 0
-	for _, endpoint := range endpoints(t, h) {
-		row, ok := matrix[endpoint]
-		if !ok || len(row) != len(kinds) {
-			t.Errorf("%s has no row in the authorisation matrix, or one with %d of %d columns: who may do it?", endpoint, len(row), len(kinds))
-			continue
+	for _, restrict := range []bool{false, true} {
+		var h http.Handler
+		g := guard(t, newFake(300), func(cfg server.Config) (made http.Handler, err error) {
+			cfg.RestrictEntries = restrict
+			h, err = server.New(cfg)
+			return h, err
+		})
+		revoked, c, err := credential.Add(g.path, credential.Operator, "", time.Now())
+		if err != nil {
+			t.Fatal(err)
 		}
-		seen[endpoint] = true
-		for i, kind := range kinds {
-			for _, protocol := range protocols(endpoint) {
-				cells++
-				if got := outcomeOf(t, request(t, g, endpoint, kind, protocol, revoked)); got != row[i] {
-					t.Errorf("%s by %s over %s: %s, want %s", endpoint, kind, protocol, got, row[i])
+		if _, err := credential.Revoke(g.path, c.ID()); err != nil {
+			t.Fatal(err)
+		}
+		rows := maps.Clone(matrix)
+		if restrict {
+			maps.Copy(rows, restricted)
+		}
+		seen, cells := map[string]bool{}, 0
+		for _, endpoint := range endpoints(t, h) {
+			row, ok := rows[endpoint]
+			if !ok || len(row) != len(kinds) {
+				t.Errorf("%s has no row in the authorisation matrix, or one with %d of %d columns: who may do it?", endpoint, len(row), len(kinds))
+				continue
+			}
+			seen[endpoint] = true
+			for i, kind := range kinds {
+				for _, protocol := range protocols(endpoint) {
+					cells++
+					if got := outcomeOf(t, request(t, g, endpoint, kind, protocol, revoked)); got != row[i] {
+						t.Errorf("restricted %v: %s by %s over %s: %s, want %s", restrict, endpoint, kind, protocol, got, row[i])
+					}
 				}
 			}
 		}
-	}
-	for endpoint := range matrix {
-		if !seen[endpoint] {
-			t.Errorf("%s has a row in the authorisation matrix and is no endpoint", endpoint)
+		for endpoint := range rows {
+			if !seen[endpoint] {
+				t.Errorf("%s has a row in the authorisation matrix and is no endpoint", endpoint)
+			}
 		}
+		t.Logf("restricted %v: %d endpoints, %d cells", restrict, len(seen), cells)
 	}
-	t.Logf("%d endpoints, %d cells", len(seen), cells)
 }
 
 func protocols(endpoint string) []string {
-	if !strings.Contains(endpoint, "/") {
+	if !strings.HasPrefix(endpoint, "muster.") {
 		return []string{""}
 	}
 	if strings.HasSuffix(endpoint, "Stream") {
@@ -117,6 +134,8 @@ func request(t *testing.T, g *guarded, endpoint, kind, protocol string, revoked 
 	switch {
 	case endpoint == "tile":
 		url += "/0/000"
+	case endpoint == "tile/entries":
+		url += "/000"
 	case protocol == "application/json":
 		method, body = http.MethodPost, "{}"
 	case protocol == "application/proto":
@@ -134,7 +153,7 @@ func request(t *testing.T, g *guarded, endpoint, kind, protocol string, revoked 
 	r.Header.Set("Content-Type", protocol)
 	r.Header.Set("Te", "trailers")
 	switch kind {
-	case "read", "write", "operator":
+	case "audit", "read", "write", "operator":
 		scope, _ := credential.ParseScope(kind)
 		r.Header.Set("Authorization", "Bearer "+g.tokens[scope].Reveal())
 	case "revoked":
@@ -165,12 +184,15 @@ func outcomeOf(t *testing.T, r *http.Request) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	protocol := r.Header.Get("Content-Type")
 	said, status := string(body), response.Header.Get("Grpc-Status")+response.Trailer.Get("Grpc-Status")
 	switch {
 	case status == "16" || strings.Contains(said, `"unauthenticated"`) || strings.Contains(said, "grpc-status: 16"):
 		return who
 	case status == "7" || strings.Contains(said, `"permission_denied"`) || strings.Contains(said, "grpc-status: 7"):
 		return not
+	case protocol == "" && response.StatusCode == http.StatusUnauthorized:
+		return who
 	case response.StatusCode == http.StatusNotFound:
 		return "not found"
 	case response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden || response.StatusCode >= 500:

@@ -29,6 +29,11 @@ type Config struct {
 
 	// Credentials says who may do what; nil: everybody may do everything.
 	Credentials *credential.Set
+
+	// RestrictEntries gives the leaves to credentials of scope Audit and more; who
+	// was shown an account's next index would see there when it is used. Hash tiles
+	// and checkpoints stay public: neither shows an index.
+	RestrictEntries bool
 }
 
 // handler is the whole edge. It routes by hand: http.ServeMux would redirect
@@ -40,6 +45,7 @@ type handler struct {
 	access  access
 	busy    atomic.Int64 // requests that are being answered
 	room    *room        // for the bodies of calls
+	private bool         // entries are for auditors
 
 	account http.Handler
 	routes  map[string]route // by a path's first segment
@@ -63,7 +69,7 @@ func newHandler(cfg Config, times streamTimes, shares shares) (http.Handler, err
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	h := &handler{backend: cfg.Backend, logger: cfg.Logger, metrics: cfg.Metrics, access: newAccess(cfg), room: newRoom(maxCallBytes)}
+	h := &handler{backend: cfg.Backend, logger: cfg.Logger, metrics: cfg.Metrics, access: newAccess(cfg), room: newRoom(maxCallBytes), private: cfg.RestrictEntries}
 	prefix, account := newService(cfg, times, shares)
 	h.account = account
 	// All that the public may reach, each with its rows in the authorisation

@@ -78,9 +78,14 @@ func (g *globals) source(policy *checkpoint.Policy) (*client.Client, error) {
 	if url == "" {
 		url = defaultLog
 	}
+	return newClient(url, g.token)
+}
+
+// newClient asks one log, and shows it the token of a file, if one is named.
+func newClient(url, token string) (*client.Client, error) {
 	cfg := client.Config{URL: url, UserAgent: "muster/" + version()}
-	if g.token != "" {
-		t, err := credential.ReadToken(g.token)
+	if token != "" {
+		t, err := credential.ReadToken(token)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ import (
 
 type recoverFlags struct {
 	dir, from   string
+	token       string
 	events      []string
 	unconfirmed bool
 	cosigned    bool
@@ -52,6 +53,10 @@ signed more than URL shows, that makes a fork that everybody can prove.`,
 				return usage("recover needs --dir DIR, the log's folder, and --from URL, which has what it published")
 			}
 			f.cosigned = cmd.Flags().Changed("policy")
+			// In the environment it is for the log, and URL may be somebody else's.
+			if cmd.Flags().Changed("token") {
+				f.token = g.token
+			}
 			return g.recover(cmd.Context(), f)
 		},
 	}
@@ -77,9 +82,9 @@ func (g *globals) recover(ctx context.Context, f *recoverFlags) (err error) {
 			return err
 		}
 	}
-	source, err := client.New(client.Config{URL: f.from, UserAgent: "muster/" + version()})
+	source, err := newClient(f.from, f.token)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	notes, err := g.newestNotes(ctx, f, cfg, source)
 	if err != nil {

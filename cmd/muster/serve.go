@@ -27,6 +27,7 @@ type serveFlags struct {
 	epoch, heartbeat time.Duration
 	tls              tlsFiles
 	terminated       bool // TLS, by a proxy in front
+	entries          string
 }
 
 func serveCommand(g *globals) *cobra.Command {
@@ -57,6 +58,7 @@ replaced while it runs.`,
 	c.Flags().StringVar(&f.tls.clientCA, "tls-client-ca", "", "`FILE` of the authorities whose certificate a client must show, PEM, beside its token")
 	c.Flags().BoolVar(&f.terminated, "tls-terminated", false, "a proxy in front of the log speaks TLS")
 	c.MarkFlagsMutuallyExclusive("tls-terminated", "tls-cert")
+	c.Flags().StringVar(&f.entries, "entries", "public", "who may read all leaves: public, or restricted to tokens")
 	c.Flags().StringVar(&f.admin, "admin", "", "`ADDRESS` of /healthz, /readyz, /metrics and, on loopback, /debug/pprof; :PORT is on loopback")
 	c.Flags().DurationVar(&f.epoch, "epoch", log.DefaultEpoch, "longest that an event waits")
 	c.Flags().DurationVar(&f.heartbeat, "heartbeat", log.DefaultHeartbeat, "how often an empty epoch is published at least")
@@ -68,6 +70,8 @@ func (f *serveFlags) check() error {
 	switch {
 	case f.dir == "":
 		return usage("serve needs --dir DIR, the log's folder")
+	case f.entries != "public" && f.entries != "restricted":
+		return usage("--entries %q: want public or restricted", f.entries)
 	case f.epoch <= 0 || f.heartbeat <= 0:
 		return usage("--epoch and --heartbeat must be longer than nothing")
 	}
@@ -90,6 +94,9 @@ func (f *serveFlags) guard() (*credential.Set, error) {
 	credentials, err := credential.Open(logDir(f.dir).credentials())
 	if err != nil || credentials.Required() {
 		return credentials, err
+	}
+	if f.entries == "restricted" {
+		return nil, fmt.Errorf("%s has no credentials, and without any everybody may do everything: --entries restricted would keep nobody out. Make one first with `muster token add --dir %s --scope audit`", f.dir, f.dir)
 	}
 	if local, err := isLoopback(f.listen); err != nil || !local || f.terminated {
 		return nil, errors.Join(err, fmt.Errorf("%s has no credentials, and whoever reached the log could do everything: make one first with `muster token add --dir %s --scope write`", f.dir, f.dir))
@@ -138,7 +145,7 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 		defer stop()
 	}
 	limitMemory(l.Events())
-	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials, Metrics: counts})
+	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials, Metrics: counts, RestrictEntries: f.entries == "restricted"})
 	if err != nil {
 		return err
 	}

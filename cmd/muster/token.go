@@ -17,15 +17,16 @@ type tokenFlags struct{ dir, scope, name, out string }
 func tokenCommand(g *globals) *cobra.Command {
 	c := groupCommand("token", "Who may do what at a log", "add, list or revoke")
 	c.Long = `Once a log has credentials, it asks everybody for a token who submits events or
-looks accounts up; checkpoints, tiles and entries stay public. read may look
-accounts up, write may also submit what owners signed, operator may also remove
+looks accounts up; checkpoints, tiles and entries stay public. With
+"muster serve --entries restricted" entries take a token too, for which audit is
+enough. read may look accounts up, write may also submit what owners signed, operator may also remove
 devices and erase accounts. A running server heeds every change at once.`
 	f := new(tokenFlags)
 	add := &cobra.Command{
-		Use: "add --dir DIR --scope read|write|operator", Short: "Make a token, and show it once", Args: takes(0),
+		Use: "add --dir DIR --scope audit|read|write|operator", Short: "Make a token, and show it once", Args: takes(0),
 		RunE: func(*cobra.Command, []string) error { return g.tokenAdd(f) },
 	}
-	add.Flags().StringVar(&f.scope, "scope", "", "what it allows: read, write or operator")
+	add.Flags().StringVar(&f.scope, "scope", "", "what it allows: audit, read, write or operator")
 	add.Flags().StringVar(&f.name, "name", "", "whose it is, for `muster token list`")
 	add.Flags().StringVar(&f.out, "out", "", "write the token to this new `FILE`, for its owner alone, instead of showing it")
 	list := &cobra.Command{
@@ -101,6 +102,8 @@ func (g *globals) showToken(t credential.Token, c *credential.Credential) error 
 
 func allows(s credential.Scope) string {
 	switch s {
+	case credential.Audit:
+		return "read entries, also restricted ones, and no account"
 	case credential.Read:
 		return "look accounts up"
 	case credential.Write:
