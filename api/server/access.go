@@ -65,18 +65,21 @@ func (a *access) allow(w http.ResponseWriter, r *http.Request, procedure string)
 		fail(w, http.StatusNotFound, "not found")
 		return r, false
 	}
-	return a.let(w, r, need, path.Base(procedure))
-}
-
-// let is allow for what asks for a scope, under the name that is counted.
-func (a *access) let(w http.ResponseWriter, r *http.Request, need credential.Scope, endpoint string) (*http.Request, bool) {
-	c, err := a.identify(r, need)
+	c, err := a.admit(r, need, path.Base(procedure))
 	if err != nil {
-		a.metrics.Answered(endpoint, connect.CodeOf(err).String(), 0)
 		a.refuse(w, r, err)
 		return r, false
 	}
 	return r.WithContext(context.WithValue(r.Context(), callerKey{}, c)), true
+}
+
+// admit identifies the caller, and counts who is refused.
+func (a *access) admit(r *http.Request, need credential.Scope, endpoint string) (*caller, error) {
+	c, err := a.identify(r, need)
+	if err != nil {
+		a.metrics.Answered(endpoint, connect.CodeOf(err).String(), 0)
+	}
+	return c, err
 }
 
 // What a caller without a credential learns does not tell a token that was
@@ -141,15 +144,22 @@ func (a *access) find(h credential.Hash) (credential.Credential, error) {
 
 // refuse answers in the caller's own protocol.
 func (a *access) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if connect.CodeOf(err) == connect.CodeUnauthenticated {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	}
 	if a.errors.IsSupported(r) {
+		if connect.CodeOf(err) == connect.CodeUnauthenticated {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
 		a.errors.Write(w, r, err)
 		return
 	}
+	refuseText(w, err)
+}
+
+// refuseText answers who asks for a file.
+func refuseText(w http.ResponseWriter, err error) {
 	status := http.StatusUnauthorized
 	switch connect.CodeOf(err) {
+	case connect.CodeUnauthenticated:
+		w.Header().Set("WWW-Authenticate", "Bearer")
 	case connect.CodePermissionDenied:
 		status = http.StatusForbidden
 	case connect.CodeResourceExhausted:
@@ -157,7 +167,11 @@ func (a *access) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case connect.CodeUnavailable:
 		status = http.StatusServiceUnavailable
 	}
-	fail(w, status, err.Error())
+	text := err.Error()
+	if said := (*connect.Error)(nil); errors.As(err, &said) {
+		text = said.Message() // without its code
+	}
+	fail(w, status, text)
 }
 
 // permitted takes out the events that only an operator may send; withRefused

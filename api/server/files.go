@@ -37,7 +37,8 @@ func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, path string)
 		return
 	}
 	if f.kind == "entries" && h.private {
-		if r, ok = h.access.let(w, r, credential.Audit, f.kind); !ok {
+		if _, err := h.access.admit(r, credential.Audit, f.kind); err != nil {
+			refuseText(w, err)
 			return
 		}
 		f.cache = "no-store" // a shared cache would give it to everybody
