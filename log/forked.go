@@ -16,6 +16,7 @@ import (
 type Forked struct {
 	Why          string
 	Note         []byte                 // the signed checkpoint that contradicts the store
+	told         string                 // to everybody
 	Misbehaviour *evidence.Misbehaviour // E1, if the store's own signed checkpoint has the same size; else nil
 }
 
@@ -50,7 +51,7 @@ func (l *Log) judge(ctx context.Context, c *cosigner, claim error) error {
 	}
 	s := l.signed.Load()
 	if note.Size > s.tree.size {
-		return &Forked{Note: raw, Why: fmt.Sprintf("%s shows a checkpoint of size %d with this log's signature, but this store was signed up to %d only: "+
+		return &Forked{Note: raw, told: toldBehind, Why: fmt.Sprintf("%s shows a checkpoint of size %d with this log's signature, but this store was signed up to %d only: "+
 			"it is an old backup, or another server runs with this log's key. Stop the other server, or bring back the newest copy of the store; nothing is signed with this one", c, note.Size, s.tree.size)}
 	}
 	root, err := answer.Range(0, note.Size, s.tree.reader(l.cfg.Store))
@@ -60,7 +61,7 @@ func (l *Log) judge(ctx context.Context, c *cosigner, claim error) error {
 	if note.Root == name.TreeRoot(root) {
 		return claim // it is one of ours
 	}
-	f := &Forked{Note: raw, Why: fmt.Sprintf("%s shows a checkpoint of size %d with this log's signature and root %s, but this store has root %s there: "+
+	f := &Forked{Note: raw, told: toldHistory, Why: fmt.Sprintf("%s shows a checkpoint of size %d with this log's signature and root %s, but this store has root %s there: "+
 		"two servers ran with this log's key, or the store was changed. Nothing more is signed; keep both stores, since who sees both checkpoints holds proof of a fork", c, note.Size, note.Root, name.TreeRoot(root))}
 	if note.Size == s.tree.size {
 		errors.As(evidence.Convict(l.cfg.Signer.Key(), evidence.TwoRoots(raw, s.note)), &f.Misbehaviour)

@@ -17,9 +17,50 @@ import (
 // and what its operator should do.
 var ErrReadOnly = errors.New("this log only serves reads, and signs nothing")
 
-// readOnly is an ErrReadOnly with its reason.
-func readOnly(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrReadOnly, fmt.Errorf(format, args...))
+// What everybody may know of why a log is read-only. What its operator is told
+// has sizes, advice and the names of files.
+const (
+	toldBehind  = "its store is behind what was signed with its key"
+	toldHistory = "its store has another history than was signed with its key"
+	toldUnknown = "what it signed last cannot be known"
+	toldDamaged = "its store was found damaged"
+)
+
+// readOnlyError is an ErrReadOnly with its reason.
+type readOnlyError struct {
+	told string
+	error
+}
+
+func (e *readOnlyError) Unwrap() error { return e.error }
+
+func readOnly(told, format string, args ...any) error {
+	return &readOnlyError{told, fmt.Errorf("%w: %w", ErrReadOnly, fmt.Errorf(format, args...))}
+}
+
+// Told is why a log that gave this error serves reads only, in general words for
+// everybody; empty if it is no ErrReadOnly.
+func Told(err error) string {
+	var own *readOnlyError
+	var forked *Forked
+	switch {
+	case errors.As(err, &own):
+		return own.told
+	case errors.As(err, &forked):
+		return forked.told
+	case errors.Is(err, ErrReadOnly):
+		return toldUnknown
+	}
+	return ""
+}
+
+// forCallers is an error without what is nobody's business but the operator's:
+// the words of whoever called Halt, the store's, name files.
+func forCallers(err error) error {
+	if told := Told(err); told == toldDamaged {
+		return fmt.Errorf("%w: %s", ErrReadOnly, told)
+	}
+	return err
 }
 
 // OpenToRead opens a log that must not go on, for the reason why: that of Open,
@@ -31,7 +72,7 @@ func OpenToRead(cfg Config, why error) (*Log, error) {
 		return nil, err
 	}
 	l := newLog(cfg)
-	l.stopped, l.ended = why, why
+	l.stopped, l.ended = forCallers(why), forCallers(why)
 	l.halt(why)
 	if err := l.loadGenesis(); err != nil {
 		return nil, err
@@ -88,7 +129,7 @@ func (l *Log) lastPublished(newest store.State) (at store.State, note []byte, er
 
 // Halt stops all signing for good, from any goroutine: somebody found that the
 // store cannot be trusted. Reads go on, and Run returns an ErrReadOnly.
-func (l *Log) Halt(why error) { l.halt(readOnly("%w", why)) }
+func (l *Log) Halt(why error) { l.halt(readOnly(toldDamaged, "%w", why)) }
 
 // ReadOnly is why the log signs nothing, an ErrReadOnly, or nil while it may.
 func (l *Log) ReadOnly() error { return context.Cause(l.halted) }
@@ -117,7 +158,7 @@ func (l *Log) checkHead() error {
 		if l.seq.state.Epochs == 1 {
 			return nil // Create ended between its commit and its signature
 		}
-		return readOnly("no signed head beside a store of %d leaves: was it restored without it? what was signed last cannot be known. Bring the newest signed-head file back", size)
+		return readOnly(toldUnknown, "no signed head beside a store of %d leaves: was it restored without it? what was signed last cannot be known. Bring the newest signed-head file back", size)
 	}
 	note, err := checkpoint.Parse(raw)
 	if err != nil {
@@ -129,10 +170,10 @@ func (l *Log) checkHead() error {
 	case l.signedByUs(note) != nil:
 		return fmt.Errorf("the signed head was not signed by this log key (%s): a file of another log is in the place of one of them", l.cfg.Signer.Key())
 	case note.Size > size:
-		return &Forked{Note: raw, Why: fmt.Sprintf("the store has %d leaves, but %d were signed: it lost its tail or is an old backup; going on would fork the log. "+
+		return &Forked{Note: raw, told: toldBehind, Why: fmt.Sprintf("the store has %d leaves, but %d were signed: it lost its tail or is an old backup; going on would fork the log. "+
 			"Bring back the newest copy of the store, or rebuild what is missing with `muster recover`", size, note.Size)}
 	case note.Size != size && note.Size != l.seq.state.First:
-		return readOnly("the signed head has size %d, the store's last epochs end at %d and %d: the head is an old copy, and what was signed since cannot be known. "+
+		return readOnly(toldUnknown, "the signed head has size %d, the store's last epochs end at %d and %d: the head is an old copy, and what was signed since cannot be known. "+
 			"Bring the newest signed-head file back", note.Size, l.seq.state.First, size)
 	}
 	root, err := answer.Range(0, note.Size, l.seq.tree.reader(l.cfg.Store))
@@ -140,7 +181,7 @@ func (l *Log) checkHead() error {
 		return fmt.Errorf("recomputing the signed root: %w", err)
 	}
 	if name.TreeRoot(root) != note.Root {
-		return &Forked{Note: raw, Why: fmt.Sprintf("the store's root at size %d is %x, but %s was signed: the store was changed; going on would fork the log. "+
+		return &Forked{Note: raw, told: toldHistory, Why: fmt.Sprintf("the store's root at size %d is %x, but %s was signed: the store was changed; going on would fork the log. "+
 			"`muster fsck` says where it differs; bring back a copy that is whole", note.Size, root, note.Root)}
 	}
 	return nil

@@ -176,7 +176,7 @@ func (l *Log) awaitPublished(ctx context.Context, position uint64) error {
 func (l *Log) end(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended = or(err, ErrStopped)
+	l.ended = or(forCallers(err), ErrStopped)
 	close(l.news)
 	l.news = make(chan struct{})
 }

@@ -175,7 +175,7 @@ func (r *recovery) extends(ctx context.Context, what string, size uint64, root f
 		return err
 	}
 	if have != then {
-		return &Forked{Note: r.target.Bytes(), Why: fmt.Sprintf("%s has root %s at size %d, the published log %s: these are two histories, and neither is changed. Find out by `muster fsck` and the cosigners which one is true", what, have, size, then)}
+		return &Forked{Note: r.target.Bytes(), told: toldHistory, Why: fmt.Sprintf("%s has root %s at size %d, the published log %s: these are two histories, and neither is changed. Find out by `muster fsck` and the cosigners which one is true", what, have, size, then)}
 	}
 	return nil
 }

@@ -285,6 +285,9 @@ func TestOpenToRead(t *testing.T) {
 	if !errors.Is(why, log.ErrReadOnly) || !strings.Contains(why.Error(), "muster recover") {
 		t.Fatalf("opened: %v", why)
 	}
+	if told := log.Told(why); told != "its store is behind what was signed with its key" {
+		t.Errorf("it tells everybody %q", told)
+	}
 	l, err := log.OpenToRead(r.cfg, why)
 	if err != nil {
 		t.Fatal(err)
@@ -334,6 +337,9 @@ func TestOpenToReadShowsTheLastPublished(t *testing.T) {
 	if err != nil || !errors.Is(why, log.ErrReadOnly) {
 		t.Fatal(why, err)
 	}
+	if told := log.Told(l.ReadOnly()); told != "what it signed last cannot be known" {
+		t.Errorf("it tells everybody %q", told)
+	}
 	r.run(l)
 	if !bytes.Equal(l.Published(), first) {
 		t.Errorf("published %s, want\n%s", l.Published(), first)
@@ -350,12 +356,21 @@ func TestHalt(t *testing.T) {
 	p := r.phone("alice")
 	r.accepted(p.Register())
 	head := slices.Clone(r.head.note)
-	r.log.Halt(errors.New("a file is damaged"))
-	if err := r.ends(); !errors.Is(err, log.ErrReadOnly) || !strings.Contains(err.Error(), "a file is damaged") {
+	if told := log.Told(r.log.ReadOnly()); told != "" {
+		t.Errorf("before, it tells everybody %q", told)
+	}
+	r.log.Halt(errors.New("the file /var/lib/log is damaged"))
+	if err := r.ends(); !errors.Is(err, log.ErrReadOnly) || !strings.Contains(err.Error(), "/var/lib/log is damaged") {
 		t.Errorf("Run returned %v", err)
 	}
-	if o := r.submit(p.Add())[0]; !errors.Is(o.Err, log.ErrReadOnly) {
-		t.Errorf("taken: %+v", o)
+	for _, wait := range []answer.Wait{answer.WaitPublished, answer.WaitDurable} {
+		o := r.log.Submit(t.Context(), [][]byte{p.Add()}, answer.Want{Wait: wait})[0]
+		if !errors.Is(o.Err, log.ErrReadOnly) || strings.Contains(o.Err.Error(), "/var") {
+			t.Errorf("taken, or told too much: %+v", o)
+		}
+	}
+	if told := log.Told(r.log.ReadOnly()); told != "its store was found damaged" {
+		t.Errorf("it tells everybody %q", told)
 	}
 	result, _ := r.look(nil, history(r.phone("alice")))
 	if result.Accounts[0].Seq != 0 || !bytes.Equal(head, r.head.note) {
@@ -367,11 +382,29 @@ func TestHalt(t *testing.T) {
 func TestHaltBeforeTheSignature(t *testing.T) {
 	r := newRig(t)
 	head := slices.Clone(r.head.note)
-	r.store.stall = func() { r.log.Halt(errors.New("a file is damaged")) }
-	if o := r.submit(r.phone("alice").Register())[0]; o.Err == nil {
-		t.Errorf("acknowledged: %+v", o)
+	r.store.stall = func() { r.log.Halt(errors.New("the file /var/lib/log is damaged")) }
+	if o := r.submit(r.phone("alice").Register())[0]; o.Err == nil || strings.Contains(o.Err.Error(), "/var") {
+		t.Errorf("acknowledged, or told too much: %+v", o)
 	}
 	if err := r.ends(); !errors.Is(err, log.ErrReadOnly) || !bytes.Equal(head, r.head.note) {
 		t.Errorf("Run returned %v, and it signed: %v", err, !bytes.Equal(head, r.head.note))
+	}
+}
+
+// Who waits for cosigners when Halt is called is told why, and no more.
+func TestHaltWhileWaiting(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	for _, w := range ws {
+		w.set(func(w *witness) { w.down = true })
+	}
+	waiting := make(chan error, 1)
+	go func() { waiting <- r.submit(p.Add())[0].Err }()
+	until(t, "the event is stored", func() bool { return r.log.Events() == 2 })
+	r.log.Halt(errors.New("the file /var/lib/log is damaged"))
+	if err := <-waiting; !errors.Is(err, log.ErrReadOnly) || strings.Contains(err.Error(), "/var") {
+		t.Errorf("the event: %v", err)
 	}
 }

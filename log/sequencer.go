@@ -278,6 +278,7 @@ func (l *Log) settle(batch []*ticket) {
 
 // failAll refuses a batch and all that joined after it.
 func (l *Log) failAll(batch []*ticket, err error) {
+	err = forCallers(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range append(batch, l.open...) {
@@ -292,7 +293,7 @@ func (l *Log) failAll(batch []*ticket, err error) {
 // refuseAll ends the taking of events.
 func (l *Log) refuseAll(err error) {
 	l.mu.Lock()
-	l.stopped = or(l.stopped, err)
+	l.stopped = or(l.stopped, forCallers(err))
 	l.mu.Unlock()
 	l.failAll(nil, err)
 }

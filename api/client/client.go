@@ -187,11 +187,12 @@ func refused(f *musterv1.Refused) (*event.Error, error) {
 	}, nil
 }
 
-// Info is what the log says of itself, unverified.
+// Info is what the log says of itself, unverified, and fit to print.
 func (c *Client) Info(ctx context.Context) (*musterv1.InfoResponse, error) {
 	r, err := c.account.Info(ctx, &musterv1.InfoRequest{})
 	if err != nil {
 		return nil, c.explain("asking for the log's information", err)
 	}
+	r.Origin, r.ServerVersion, r.ReadOnly = quote(r.GetOrigin()), quote(r.GetServerVersion()), quote(r.GetReadOnly())
 	return r, nil
 }

@@ -85,4 +85,5 @@ type Info struct {
 	Heartbeat     time.Duration // an epoch is published at least this often
 	MaxDevices    int           // that an account may have beside its primary
 	Version       string        // of the server
+	ReadOnly      string        // why the log signs nothing, in words for everybody; empty while it may
 }

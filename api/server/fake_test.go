@@ -138,7 +138,7 @@ func (f *fake) Lookup(ctx context.Context, request []byte) ([]byte, error) {
 func (f *fake) Info() server.Info {
 	return server.Info{
 		Origin: "keys.example.org/log1", LogKey: "keys.example.org/log1+00000000+AAAA", Genesis: []byte{0, 0, 1},
-		Size: 1 << 60, Epoch: 41, EpochInterval: time.Second, Heartbeat: time.Minute, MaxDevices: 16, Version: "test",
+		Size: 1 << 60, Epoch: 41, EpochInterval: time.Second, Heartbeat: time.Minute, MaxDevices: 16, Version: "test", ReadOnly: "its store is damaged",
 	}
 }
 

@@ -152,6 +152,7 @@ func (s *service) Info(context.Context, *musterv1.InfoRequest) (*musterv1.InfoRe
 		HeartbeatMs:     milliseconds(i.Heartbeat),
 		MaxDevices:      uint32(i.MaxDevices),
 		ServerVersion:   i.Version,
+		ReadOnly:        i.ReadOnly,
 	}, nil
 }
 

@@ -138,7 +138,7 @@ func TestProtocols(t *testing.T) {
 				t.Fatal(err)
 			}
 			if info.GetSize() != 1<<60 || info.GetEpoch() != 41 || info.GetEpochIntervalMs() != 1000 || info.GetHeartbeatMs() != 60000 ||
-				info.GetMaxDevices() != 16 || info.GetOrigin() != "keys.example.org/log1" || info.GetServerVersion() != "test" ||
+				info.GetMaxDevices() != 16 || info.GetOrigin() != "keys.example.org/log1" || info.GetServerVersion() != "test" || info.GetReadOnly() != "its store is damaged" ||
 				!bytes.Equal(info.GetGenesis(), []byte{0, 0, 1}) || !strings.HasSuffix(info.GetLogVkey(), "+AAAA") {
 				t.Errorf("info came as %v", info)
 			}

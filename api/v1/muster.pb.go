@@ -805,6 +805,9 @@ type InfoResponse struct {
 	MaxDevices uint32 `protobuf:"varint,8,opt,name=max_devices,json=maxDevices,proto3" json:"max_devices,omitempty"`
 	// The server's own version, for a person to read.
 	ServerVersion string `protobuf:"bytes,9,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
+	// Why the log signs nothing and takes no event, in general words; empty while
+	// it may. Its checkpoints age until clients refuse them.
+	ReadOnly      string `protobuf:"bytes,10,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -902,6 +905,13 @@ func (x *InfoResponse) GetServerVersion() string {
 	return ""
 }
 
+func (x *InfoResponse) GetReadOnly() string {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return ""
+}
+
 var File_muster_v1_muster_proto protoreflect.FileDescriptor
 
 const file_muster_v1_muster_proto_rawDesc = "" +
@@ -943,7 +953,7 @@ const file_muster_v1_muster_proto_rawDesc = "" +
 	"\arequest\x18\x01 \x01(\fR\arequest\"(\n" +
 	"\x0eLookupResponse\x12\x16\n" +
 	"\x06answer\x18\x01 \x01(\fR\x06answer\"\r\n" +
-	"\vInfoRequest\"\x9c\x02\n" +
+	"\vInfoRequest\"\xb9\x02\n" +
 	"\fInfoResponse\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x19\n" +
 	"\blog_vkey\x18\x02 \x01(\tR\alogVkey\x12\x18\n" +
@@ -954,7 +964,9 @@ const file_muster_v1_muster_proto_rawDesc = "" +
 	"\fheartbeat_ms\x18\a \x01(\x04R\vheartbeatMs\x12\x1f\n" +
 	"\vmax_devices\x18\b \x01(\rR\n" +
 	"maxDevices\x12%\n" +
-	"\x0eserver_version\x18\t \x01(\tR\rserverVersion*,\n" +
+	"\x0eserver_version\x18\t \x01(\tR\rserverVersion\x12\x1b\n" +
+	"\tread_only\x18\n" +
+	" \x01(\tR\breadOnly*,\n" +
 	"\x04Wait\x12\x12\n" +
 	"\x0eWAIT_PUBLISHED\x10\x00\x12\x10\n" +
 	"\fWAIT_DURABLE\x10\x012\xaf\x02\n" +

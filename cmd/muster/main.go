@@ -50,6 +50,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	case errors.As(err, &failure):
 		if g.opened != nil {
 			g.convict(ctx, g.opened, failure)
+			g.explain(ctx, g.opened, failure)
 		}
 		return exitRefuse
 	case errors.As(err, new(*evidence.Misbehaviour)), errors.As(err, new(*auditor.Broken)),
@@ -122,7 +123,7 @@ list they are given; owners see every event on their account.`,
 			root.AddCommand(c)
 		}
 	}
-	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), proofCommand(g), verifyProofCommand(g), policyCommand(g))
+	add("read", devicesCommand(g), verifyCommand(g), codeCommand(g), proofCommand(g), verifyProofCommand(g), policyCommand(g), statusCommand(g))
 	add("agent", registerCommand(g), linkCommand(g), unlinkCommand(g), confirmCommand(g), reregisterCommand(g))
 	add("operate", initCommand(g), serveCommand(g), sealCommand(g), fsckCommand(g), backupCommand(g), recoverCommand(g), submitCommand(g), importCommand(g), benchCommand(g), operatorCommand(g), tokenCommand(g))
 	add("honest", witnessCommand(g), auditCommand(g), monitorCommand(g), evidenceCommand(g))

@@ -315,6 +315,6 @@ func (b *backend) Info() server.Info {
 	size, epoch := b.Position()
 	return server.Info{
 		Origin: name.Origin(b.cfg.Origin), LogKey: b.cfg.Signer.Key().String(), Genesis: b.Genesis(), Size: size, Epoch: epoch,
-		EpochInterval: b.cfg.Epoch, Heartbeat: b.cfg.Heartbeat, MaxDevices: log.DefaultMaxDevices, Version: version(),
+		EpochInterval: b.cfg.Epoch, Heartbeat: b.cfg.Heartbeat, MaxDevices: log.DefaultMaxDevices, Version: version(), ReadOnly: log.Told(b.Log.ReadOnly()),
 	}
 }
