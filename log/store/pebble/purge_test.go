@@ -432,3 +432,50 @@ func TestPowerCutInPurge(t *testing.T) {
 		}
 	}
 }
+
+// TestPurgeBesideCommits: a purge comes to its end while the log goes on and
+// other rows come and go around those that it is at.
+func TestPurgeBesideCommits(t *testing.T) {
+	cfg := Config{Dir: filepath.Join(t.TempDir(), "store"), MemTableBytes: 64 << 10} // flushes often
+	s, err := Create(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { s.Close() }()
+	c := newTraces(5)
+	c.grow(t, s, 12, 20)
+	c.grow(t, s, 1, 0)
+	gone := c.gone()
+	type purged struct {
+		erasures int
+		err      error
+	}
+	done := make(chan purged, 1)
+	go func() {
+		n, err := s.Purge(t.Context())
+		done <- purged{n, err}
+	}()
+	for epochs := 0; ; epochs++ {
+		c.grow(t, s, 1, 10)
+		select {
+		case p := <-done:
+			if p.err != nil || p.erasures == 0 || epochs == 0 {
+				t.Errorf("purged %d erasures beside %d epochs: %v", p.erasures, epochs, p.err)
+			}
+			if err := c.model.Check(s); err != nil {
+				t.Error(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if found := holders(t, vfs.Default, cfg.Dir, gone); len(found) > 0 {
+				t.Errorf("after the purge: %v", found)
+			}
+			if s, err = Open(cfg); err != nil {
+				t.Fatal(err)
+			}
+			return
+		default:
+		}
+	}
+}
