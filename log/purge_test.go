@@ -79,7 +79,7 @@ func (r *rig) registered(p *liar.Phone) (secrets [][]byte) {
 	secrets = [][]byte{p.Register(), p.Add()}
 	r.accepted(secrets...)
 	for seq := range uint32(2) {
-		e, err := r.store.Event(p.Account(), seq)
+		e, err := r.event(p.Account(), seq)
 		if err != nil {
 			r.t.Fatal(err)
 		}
