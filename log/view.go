@@ -78,7 +78,7 @@ func (v *view) Newest(id name.AccountID) (int64, error) {
 	for position := at.Position; ; {
 		e, err := v.cfg.Store.EventAt(position)
 		if err != nil {
-			return 0, fmt.Errorf("the account's event at position %d: %w", position, err)
+			return 0, fmt.Errorf("its event at position %d: %w", position, err)
 		}
 		if position < v.tree.size {
 			v.exists[id] = true

@@ -36,7 +36,7 @@ func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, path string)
 		fail(w, http.StatusMethodNotAllowed, "want GET or HEAD")
 		return
 	}
-	if f.kind == "entries" && h.private {
+	if f.kind == "entries" && h.restricted {
 		if _, err := h.access.admit(r, credential.Audit, f.kind); err != nil {
 			refuseText(w, err)
 			return

@@ -39,13 +39,13 @@ type Config struct {
 // handler is the whole edge. It routes by hand: http.ServeMux would redirect
 // and clean paths, and each file here has one spelling and no other.
 type handler struct {
-	backend Backend
-	logger  *slog.Logger
-	metrics Metrics
-	access  access
-	busy    atomic.Int64 // requests that are being answered
-	room    *room        // for the bodies of calls
-	private bool         // entries are for auditors
+	backend    Backend
+	logger     *slog.Logger
+	metrics    Metrics
+	access     access
+	busy       atomic.Int64 // requests that are being answered
+	room       *room        // for the bodies of calls
+	restricted bool         // entries are for auditors
 
 	account http.Handler
 	routes  map[string]route // by a path's first segment
@@ -69,7 +69,7 @@ func newHandler(cfg Config, times streamTimes, shares shares) (http.Handler, err
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	h := &handler{backend: cfg.Backend, logger: cfg.Logger, metrics: cfg.Metrics, access: newAccess(cfg), room: newRoom(maxCallBytes), private: cfg.RestrictEntries}
+	h := &handler{backend: cfg.Backend, logger: cfg.Logger, metrics: cfg.Metrics, access: newAccess(cfg), room: newRoom(maxCallBytes), restricted: cfg.RestrictEntries}
 	prefix, account := newService(cfg, times, shares)
 	h.account = account
 	// All that the public may reach, each with its rows in the authorisation

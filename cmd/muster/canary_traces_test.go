@@ -210,7 +210,7 @@ func TestCanariesInTraces(t *testing.T) {
 	if !seen["hex"] || !seen["trace"] {
 		t.Errorf("the account is in log lines and traces as %v only: are they still searched?", seen)
 	}
-	if panics := strings.Count(r.said.String(), "panic while answering"); panics < 4 || lookups < 4 || receipts < 4 {
+	if panics := strings.Count(r.said.String(), "panic while answering"); panics < 4 || lookups < 4 || receipts < 3 {
 		t.Errorf("%d panics, %d lookups and %d receipts failed: is the store still asked?\n%s", panics, lookups, receipts, r.said.String())
 	}
 	t.Logf("%d lookups and %d receipts failed; %d bytes of log, %d of answers", lookups, receipts, r.said.Len(), r.refused.Len())

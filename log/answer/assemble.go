@@ -114,7 +114,7 @@ func plan(v View, r *Request) ([]span, error) {
 	for i, ask := range r.Asks {
 		n, err := v.Newest(ask.Account)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("account %s: %w", ask.Account, err)
 		}
 		from, err := firstOpened(v, ask, n)
 		if err != nil {
