@@ -29,6 +29,7 @@ func Run(t *testing.T, create Create) {
 		{"every epoch is kept whole", testEpochs},
 		{"ranges of every depth", testRanges},
 		{"erasure deletes what it is told and nothing else", testErasure},
+		{"erasure deletes what lies before events without content", testErasureBeforeGaps},
 		{"a purge is owed once and changes nothing", testPurge},
 		{"tiles of every level", testTiles},
 		{"the checkpoint above a position", testNotes},
@@ -140,6 +141,31 @@ func testErasure(t *testing.T, create Create) {
 			t.Errorf("VRF proofs of account %v: %v, %v, want them kept", id, p, err)
 		}
 	}
+}
+
+// A recovered store has events whose content was erased, or lost, before those
+// below were told of the ERASE.
+func testErasureBeforeGaps(t *testing.T, create Create) {
+	s, _ := create(t)
+	m := NewModel(7)
+	b := m.Next(60)
+	i := slices.IndexFunc(b.Events, func(e store.Event) bool { return e.Seq == 1 })
+	gap := &b.Events[i]
+	gap.Opening, gap.Body = name.Opening{}, nil
+	m.forget(store.Erasure{Account: gap.Account, Before: 2})
+	for _, e := range b.Events {
+		if e.Account == gap.Account && e.Seq == 0 {
+			of := slices.IndexFunc(m.Events, func(in *store.Event) bool { return in.Position == e.Position })
+			m.Events[of].Opening, m.Events[of].Body = e.Opening, bytes.Clone(e.Body)
+		}
+	}
+	commit(t, s, b)
+	check(t, m, s)
+	b = m.Next(0)
+	b.Erase = append(b.Erase, store.Erasure{Account: gap.Account, Before: 2})
+	m.forget(b.Erase[len(b.Erase)-1])
+	commit(t, s, b)
+	check(t, m, s)
 }
 
 func testPurge(t *testing.T, create Create) {
