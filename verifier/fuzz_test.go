@@ -50,6 +50,15 @@ func FuzzParseState(f *testing.F) {
 	})
 }
 
+func FuzzParseTag(f *testing.F) {
+	f.Add(verifier.Tag{Generation: 1, Seq: 2, Size: 3}.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if tag, err := verifier.ParseTag(data); err == nil && !bytes.Equal(tag.Bytes(), data) {
+			t.Errorf("%x encodes to %x", data, tag.Bytes())
+		}
+	})
+}
+
 func TestParseStateRefuses(t *testing.T) {
 	w := newWorld(t)
 	w.plays("alice.", "alice+", "bob.")
