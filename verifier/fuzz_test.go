@@ -83,6 +83,9 @@ func TestParseStateRefuses(t *testing.T) {
 		"no note":          func(s *verifier.State) { s.Note = []byte("x") },
 		"another origin's note": func(s *verifier.State) {
 			other := liar.New("other.example/log", start)
+			for len(other.Leaves) < len(w.log.Leaves) { // so that nothing but its origin is wrong
+				other.Seal()
+			}
 			s.Note = other.Note
 		},
 		"another log's key": func(s *verifier.State) { s.LogKey = liar.New("other.example/log", start).Signer.Key().String() },

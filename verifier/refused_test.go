@@ -256,6 +256,19 @@ func TestStateRefusesAccounts(t *testing.T) {
 		}
 	}
 	key := s.Accounts[0].Devices[0].Key
+	s.Accounts[0].Devices = nil
+	bad, err := s.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(bad, s.Accounts[0].Primary[:])
+	if _, err := verifier.ParseState(bad); err != nil || at < 0 {
+		t.Fatalf("an account without devices: %v", err)
+	}
+	bad[at] = 9 // no key type
+	if _, err := verifier.ParseState(bad); err == nil {
+		t.Error("a primary of an unknown type: parsed")
+	}
 	s.Accounts[0].Seq, s.Accounts[0].Devices = 1000, nil
 	for i := range uint32(event.MaxDevices + 1) {
 		s.Accounts[0].Devices = append(s.Accounts[0].Devices, event.Device{KeyIndex: i + 1, Key: key})

@@ -154,22 +154,27 @@ func TestParseRefuses(t *testing.T) {
 		return a
 	}
 	for name, change := range map[string]func(*answer.Answer){
-		"no checkpoint":       func(a *answer.Answer) { a.Note = nil },
-		"no EPOCH":            func(a *answer.Answer) { a.Epoch = nil },
-		"no account":          func(a *answer.Answer) { a.Accounts, a.Proofs = nil, nil },
-		"an account twice":    func(a *answer.Answer) { a.Accounts[1].ID = a.Accounts[0].ID },
-		"from above to":       func(a *answer.Answer) { a.Accounts[0].From = a.Accounts[0].To + 1 },
-		"to above events":     func(a *answer.Answer) { a.Accounts[0].To = a.Accounts[0].Events + 1 },
-		"versions descend":    func(a *answer.Answer) { v := a.Accounts[0].Versions; v[0].Seq, v[1].Seq = v[1].Seq, v[0].Seq },
-		"a version twice":     func(a *answer.Answer) { v := a.Accounts[0].Versions; v[1].Seq = v[0].Seq },
-		"a huge position":     func(a *answer.Answer) { a.Accounts[0].Versions[0].Position = leaf.MaxCount },
-		"no prefix proof":     func(a *answer.Answer) { a.Proofs = nil },
-		"a proof too many":    func(a *answer.Answer) { a.Proofs = append(a.Proofs, a.Proofs[0]) },
-		"a result too many":   func(a *answer.Answer) { p := a.Proofs[0]; p.Results = append(p.Results, p.Results[0]) },
-		"a result too few":    func(a *answer.Answer) { p := a.Proofs[0]; p.Results = p.Results[1:] },
-		"a key of no type":    func(a *answer.Answer) { a.Accounts[0].Devices[0].Key[0] = 9 },
-		"an unknown form":     func(a *answer.Answer) { a.Accounts[0].Versions[0].Form = 3 },
-		"too many accounts":   func(a *answer.Answer) { a.Accounts = make([]answer.Account, answer.MaxAccounts+1) },
+		"no checkpoint":     func(a *answer.Answer) { a.Note = nil },
+		"no EPOCH":          func(a *answer.Answer) { a.Epoch = nil },
+		"no account":        func(a *answer.Answer) { a.Accounts, a.Proofs = nil, nil },
+		"an account twice":  func(a *answer.Answer) { a.Accounts[1].ID = a.Accounts[0].ID },
+		"from above to":     func(a *answer.Answer) { a.Accounts[0].From = a.Accounts[0].To + 1 },
+		"to above events":   func(a *answer.Answer) { a.Accounts[0].To = a.Accounts[0].Events + 1 },
+		"versions descend":  func(a *answer.Answer) { v := a.Accounts[0].Versions; v[0].Seq, v[1].Seq = v[1].Seq, v[0].Seq },
+		"a version twice":   func(a *answer.Answer) { v := a.Accounts[0].Versions; v[1].Seq = v[0].Seq },
+		"a huge position":   func(a *answer.Answer) { a.Accounts[0].Versions[0].Position = leaf.MaxCount },
+		"no prefix proof":   func(a *answer.Answer) { a.Proofs = nil },
+		"a proof too many":  func(a *answer.Answer) { a.Proofs = append(a.Proofs, a.Proofs[0]) },
+		"a result too many": func(a *answer.Answer) { p := a.Proofs[0]; p.Results = append(p.Results, p.Results[0]) },
+		"a result too few":  func(a *answer.Answer) { p := a.Proofs[0]; p.Results = p.Results[1:] },
+		"a key of no type":  func(a *answer.Answer) { a.Accounts[0].Devices[0].Key[0] = 9 },
+		"an unknown form":   func(a *answer.Answer) { a.Accounts[0].Versions[0].Form = 3 },
+		"too many accounts": func(a *answer.Answer) {
+			a.Accounts, a.Proofs = make([]answer.Account, answer.MaxAccounts+1), nil
+			for i := range a.Accounts {
+				a.Accounts[i].ID = name.AccountID{byte(i >> 8), byte(i)}
+			}
+		},
 		"an unknown kind":     func(a *answer.Answer) { a.Proofs[0].Results[0].Kind = 4 },
 		"another proof cut":   func(a *answer.Answer) { p := *a.Proofs[0]; p.Results = p.Results[:1]; a.Proofs = append(a.Proofs, &p) },
 		"a missing last node": nil,

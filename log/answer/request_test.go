@@ -49,6 +49,7 @@ func TestParseRequest(t *testing.T) {
 		{"size 2^63", request(1<<63, 1, ask(1, 0, 0, 1)), false},
 		{"a size without GENESIS", request(2, 0, ask(1, 0, 0, 1)), false},
 		{"genesis known 2", request(2, 2, ask(1, 0, 0, 1)), false},
+		{"genesis known 2 without a size", request(0, 2, ask(1, 0, 0, 1)), false},
 		{"an account twice", request(0, 0, ask(1, 0, 0, 1), ask(1, 2, 0, 1)), false},
 		{"unknown kind", request(0, 0, ask(1, 3, 0, 1)), false},
 		{"a seq for a first lookup", request(0, 0, ask(1, 0, 1, 1)), false},
