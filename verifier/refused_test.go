@@ -361,6 +361,9 @@ func TestGenesisRefused(t *testing.T) {
 	}
 	w = newWorld(t)
 	w.plays("alice.")
+	if _, _, err := w.look(twisted{log: w.log, twist: func(a *answer.Answer) { a.Epoch = []byte{9} }}, nil, first("alice")); verifier.FailedCheck(err) != verifier.CheckForm {
+		t.Errorf("an EPOCH that is no leaf: %v", err)
+	}
 	_, seen := w.mustLook(nil, first("alice"))
 	seen.Origin = "other.example/log"
 	if _, _, err := w.look(w.log, seen, first("alice")); verifier.FailedCheck(err) != verifier.CheckGenesis {

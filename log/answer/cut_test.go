@@ -1,6 +1,8 @@
 package answer_test
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +83,14 @@ func TestCutShort(t *testing.T) {
 			parse("the nodes cut short", p.bytes())
 		}
 	}
+	// A length beyond what follows: of the consistency proof, which is empty here.
+	long := bytes.Clone(good)
+	at := 2 + 2 + len(a.Note)
+	if long[at] != 0 || long[at+1] != 0 {
+		t.Fatal("a first answer has a consistency proof")
+	}
+	long[at], long[at+1] = 0xff, 0xff
+	parse("a consistency proof that is longer than the answer", long)
 	const header = 32 + 3*4 // of an account: id, events, from, to; then its versions
 	versions := whole.accounts[header+3:]
 	versions = versions[:int(whole.accounts[header])<<16|int(whole.accounts[header+1])<<8|int(whole.accounts[header+2])]
@@ -105,6 +115,13 @@ func TestCutShort(t *testing.T) {
 	promise, err := (&answer.Durable{Seq: 1, Note: []byte("note"), Opening: name.Opening{1}}).Bytes()
 	if err != nil {
 		t.Fatal(err)
+	}
+	for what, without := range map[string][]byte{ // fields of fixed lengths left out
+		"the proof": slices.Concat(promise[:4], promise[4+80:]), "the opening": slices.Concat(promise[:4+80], promise[4+80+16:]), "seq": promise[4:],
+	} {
+		if d, err := answer.ParseDurable(without); err == nil {
+			t.Errorf("a promise without %s: %+v", what, d)
+		}
 	}
 	for what, c := range map[string]struct {
 		good  []byte

@@ -217,7 +217,9 @@ func (s *schema) recordOne(t *test) error {
 
 // run runs a test with one check switched off; 0: with none.
 func (s *schema) run(t *test, mutant int, limit time.Duration, env ...string) ([]byte, error) {
-	cmd := exec.Command(s.binaries[t.pkg], "-test.run", "^"+t.name+"$", fmt.Sprintf("-test.short=%t", t.short), "-test.failfast", "-test.timeout", limit.String())
+	// A mutant may take memory without end: that ends its process, and is noticed.
+	cmd := exec.Command("sh", "-c", `ulimit -d 4194304 && exec "$@"`, "sh",
+		s.binaries[t.pkg], "-test.run", "^"+t.name+"$", fmt.Sprintf("-test.short=%t", t.short), "-test.failfast", "-test.timeout", limit.String())
 	cmd.Dir = t.pkg
 	cmd.Env = append(append(os.Environ(), "MUSTER_MUTANT="+fmt.Sprint(mutant)), env...)
 	return cmd.CombinedOutput()
