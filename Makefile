@@ -3,7 +3,7 @@
 # make bench  what it costs, beside the floor that its cryptography sets: every target with
 #             its figure, which docs/results/performance.json keeps
 # make campaigns  the long runs: a million forged evidence files, an audit of a million events
-# make torture  the long campaign, by seed, on one core: docs/results/reliability.md
+# make torture  the long campaign, by seed: docs/results/reliability.md
 # make fuzz   every fuzz target for $(FUZZTIME)
 # make vectors  writes testdata/vectors anew
 
@@ -68,8 +68,8 @@ campaigns:
 	MUSTER_TEST_OVERLOAD=5m $(GO) test -timeout 10m -v -run Overload ./api/server
 	MUSTER_BENCH_EVENTS=1000000 $(GO) test -run '^$$' -bench Audit -benchtime 1x ./witness/auditor
 
-# Hours. An interrupted campaign goes on where it was; TORTURE="-only simulation"
-# runs a part of it, TORTURE="-scale 0.01" a hundredth.
+# Hours. An interrupted campaign goes on where it was; TORTURE="-cores 2" runs two
+# parts at a time, TORTURE="-only simulation" one, TORTURE="-scale 0.01" a hundredth.
 torture:
 	nice -n 15 $(GO) run ./testdata/torture $(TORTURE)
 
