@@ -42,8 +42,7 @@ func (b *bomb) read() error {
 		return nil
 	}
 	if b.panics {
-		var none map[string]int
-		none["x"]++
+		panic("a fault of the program")
 	}
 	return errors.New("input/output error")
 }
