@@ -1,6 +1,7 @@
 package evidence_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/musterlog/muster/log/evidence"
@@ -40,8 +41,8 @@ func TestHonestEventsConvictNobody(t *testing.T) {
 		"an event's index and the VRF of another seq":   must(w.tree().WrongIndex(w.open(w.alice, 2), vrfOf(w.alice, 1))),
 		"an event's index and another account's VRF":    must(w.tree().WrongIndex(w.open(w.alice, 1), vrfOf(carol, 1))),
 	} {
-		if v, err := f.Verify(w.key()); err == nil {
-			t.Errorf("%s: %v", what, v)
+		if err := evidence.Convict(w.key(), f); err == nil || errors.As(err, new(*evidence.Misbehaviour)) {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
