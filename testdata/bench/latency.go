@@ -13,7 +13,7 @@ import (
 
 const (
 	latencyEpoch  = 100 * time.Millisecond
-	latencySample = 20_000 // device-adds in a row, from which follows what the log takes at most
+	latencySample = 60_000 // device-adds in a row, for some ten seconds: from them follows what the log takes at most
 	latencyTime   = 10 * time.Second
 	tick          = 5 * time.Millisecond // events that are due within one travel together
 	tickEvents    = 20                   // about as many: what the log takes at most, it takes in messages of this size
