@@ -27,7 +27,7 @@ devices and erase accounts. A running server heeds every change at once.`
 		RunE: func(*cobra.Command, []string) error { return g.tokenAdd(f) },
 	}
 	add.Flags().StringVar(&f.scope, "scope", "", "what it allows: audit, read, write or operator")
-	add.Flags().StringVar(&f.name, "name", "", "whose it is, for `muster token list`")
+	add.Flags().StringVar(&f.name, "name", "", "`TEXT` that says whose it is, in muster token list")
 	add.Flags().StringVar(&f.out, "out", "", "write the token to this new `FILE`, for its owner alone, instead of showing it")
 	list := &cobra.Command{
 		Use: "list --dir DIR", Short: "Show the credentials, without their tokens", Args: takes(0),
