@@ -89,8 +89,7 @@ func (r *rig) registered(p *liar.Phone) (secrets [][]byte) {
 }
 
 // holders says how often 16 bytes of a secret, from anywhere in its random part,
-// are in files, by the ends of their names. Compression leaves
-// most of what is random as it is.
+// are in files, by the ends of their names.
 func holders(t *testing.T, secrets [][]byte) map[string]int {
 	t.Helper()
 	parts := make(map[[16]byte]bool)

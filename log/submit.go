@@ -160,17 +160,14 @@ func (l *Log) read(s, last *submission) bool {
 	return s.outcome.Err == nil
 }
 
-// evaluate finds the index of each that has none.
+// evaluate finds the index of each.
 func (l *Log) evaluate(subs ...*submission) {
-	var missing []*submission
-	var inputs [][]byte
-	for _, s := range subs {
-		if s.index == nil {
-			missing, inputs = append(missing, s), append(inputs, s.event.Account.Label().VRFInput(s.event.Seq))
-		}
+	inputs := make([][]byte, len(subs))
+	for i, s := range subs {
+		inputs[i] = s.event.Account.Label().VRFInput(s.event.Seq)
 	}
 	for i, index := range l.cfg.VRF.EvaluateAll(inputs) {
-		missing[i].index = &index
+		subs[i].index = &index
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 
 // filter is a bloom filter of the rows that are found one by one among levels
 // of files: h and p. For all others it would be memory and time for nothing:
-// a row of L lies in one file only, and x is read by ranges.
+// a row of L lies in one file only, and x is read by ranges, or where a row is
+// known to be.
 type filter struct{ bloom.FilterPolicy }
 
 // Name differs from that of a filter of all keys: one who takes this for such

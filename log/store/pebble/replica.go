@@ -58,10 +58,9 @@ func OpenReplica(cfg Config) (*Replica, error) {
 }
 
 // replicaOptions are for rows of random bytes that are read by ranges only:
-// nothing to compress, and no key to look for in vain.
+// no key is looked for in vain.
 func replicaOptions(cfg *Config) *pebbledb.Options {
 	o := options(cfg)
-	o.ApplyCompressionSettings(func() pebbledb.DBCompressionSettings { return pebbledb.DBCompressionNone })
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = nil
 		o.Levels[i].BlockSize = replicaBlock

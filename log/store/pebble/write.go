@@ -141,9 +141,8 @@ func rising[Row any](rows []Row, compare func(a, b *Row) int) []*Row {
 }
 
 // erase writes the account's rows before a seq anew, without their content: no
-// later read finds it. Those before one that an earlier ERASE has emptied are
-// empty, too. Older versions of the rows lie in Pebble's files, which Purge owes
-// from now on.
+// later read finds it. Older versions of the rows lie in Pebble's files, which
+// Purge owes from now on.
 func (w *writer) erase(order store.Erasure) error {
 	if err := w.put(owedKey(order), nil); err != nil {
 		return err
