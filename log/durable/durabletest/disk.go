@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"testing"
 
@@ -32,12 +31,7 @@ func on(fs vfs.FS) Disk { return Disk{durable.On(files{fs}), fs} }
 // given what is left each time; it says what is wrong with that, and the work goes on.
 // begin makes the two for each seed. MUSTER_SEEDS=from:to says for which.
 func PowerCuts(t *testing.T, begin func(t *testing.T, seed uint64) (run func(Disk), left func(Disk) error)) {
-	from, to := uint64(0), uint64(1)
-	if s := os.Getenv("MUSTER_SEEDS"); s != "" {
-		if _, err := fmt.Sscanf(s, "%d:%d", &from, &to); err != nil {
-			t.Fatalf("MUSTER_SEEDS=%s: want from:to", s)
-		}
-	}
+	from, to := Seeds(t, 1)
 	survives := []int{0, 50, 100}
 	if testing.Short() { // under the race detector, which needs no second look at the disk
 		survives = []int{50}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,17 +20,13 @@ import (
 // opens and holds a whole number of epochs and of groups of reserved events, none
 // that was acknowledged missing.
 func TestPowerCut(t *testing.T) {
-	from, to := uint64(0), uint64(2)
+	few := uint64(2)
 	survives := []int{0, 50, 100}
 	every := 1
 	if testing.Short() { // under the race detector, which needs no second look at the disk
-		to, survives, every = 1, []int{50}, 4
+		few, survives, every = 1, []int{50}, 4
 	}
-	if s := os.Getenv("MUSTER_SEEDS"); s != "" {
-		if _, err := fmt.Sscanf(s, "%d:%d", &from, &to); err != nil {
-			t.Fatalf("MUSTER_SEEDS=%s: want from:to", s)
-		}
-	}
+	from, to := durabletest.Seeds(t, few)
 	clones := 0
 	defer func() { t.Logf("count clones %d", clones) }()
 	for _, percent := range survives {

@@ -8,8 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"github.com/musterlog/muster/log/durable/durabletest"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 
@@ -82,12 +82,7 @@ func hashes(in []tlog.Hash) (out [][32]byte) {
 }
 
 func TestDifferential(t *testing.T) {
-	from, to := uint64(0), uint64(2)
-	if s := os.Getenv("MUSTER_SEEDS"); s != "" {
-		if _, err := fmt.Sscanf(s, "%d:%d", &from, &to); err != nil {
-			t.Fatalf("MUSTER_SEEDS=%s: want from:to", s)
-		}
-	}
+	from, to := durabletest.Seeds(t, 2)
 	counts := map[string]int{}
 	for seed := from; seed < to; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/musterlog/muster/log"
 	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/durable/durabletest"
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/store/pebble"
 )
@@ -43,7 +44,7 @@ func TestFaults(t *testing.T) {
 	writes := []uint64{12, 47, 90}
 	if os.Getenv("MUSTER_SEEDS") != "" {
 		writes = nil
-		from, to := seeds(t, 0)
+		from, to := durabletest.Seeds(t, 0)
 		for n := from; n < to; n++ {
 			writes = append(writes, n+1)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/durable/durabletest"
 )
 
 // apart is how far the places are from each other that one seed changes: this
@@ -37,7 +38,7 @@ const flipsFrom = "MUSTER_TEST_FLIPS_FROM"
 // The engine ends the process for some of them, so a child does the work and
 // is started again behind the place that ended it.
 func TestFlippedBits(t *testing.T) {
-	from, to := seeds(t, 2)
+	from, to := durabletest.Seeds(t, 2)
 	if s := os.Getenv(flipsFrom); s != "" {
 		var n int
 		if _, err := fmt.Sscan(s, &n); err != nil {

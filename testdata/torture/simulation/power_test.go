@@ -14,6 +14,7 @@ import (
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/durable/durabletest"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/verifier"
 )
@@ -23,7 +24,7 @@ import (
 // each other. Whatever is left, the log opens, or was never made; it has all
 // that it acknowledged, signs no second head of any size, and goes on.
 func TestPowerCuts(t *testing.T) {
-	from, to := seeds(t, 1)
+	from, to := durabletest.Seeds(t, 1)
 	clones, again := 0, 0
 	for seed := from; seed < to; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

@@ -3,19 +3,19 @@ package simulation
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/durable/durabletest"
 	"github.com/musterlog/muster/log/name"
 )
 
 // TestSimulation runs worlds, each for sixty steps.
 func TestSimulation(t *testing.T) {
-	from, to := seeds(t, 12)
+	from, to := durabletest.Seeds(t, 12)
 	total := map[string]int{}
 	for seed := from; seed < to; seed++ {
 		runSeed(t, seed, total)
@@ -24,18 +24,6 @@ func TestSimulation(t *testing.T) {
 	for what, n := range total {
 		t.Logf("count %s %d", what, n)
 	}
-}
-
-// seeds are those that MUSTER_SEEDS names, from:to without to, or a few.
-func seeds(t *testing.T, few uint64) (from, to uint64) {
-	s := os.Getenv("MUSTER_SEEDS")
-	if s == "" {
-		return 0, few
-	}
-	if _, err := fmt.Sscanf(s, "%d:%d", &from, &to); err != nil {
-		t.Fatalf("MUSTER_SEEDS=%s: want from:to", s)
-	}
-	return from, to
 }
 
 // TestSeedsThatFailed runs those again that once found something. 230: a witness
