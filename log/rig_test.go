@@ -106,11 +106,12 @@ func (r *rig) event(id name.AccountID, seq uint32) (*store.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := r.store.EventAt(a.Position)
-	for err == nil && e.Seq > seq {
-		e, err = r.store.EventAt(e.Previous)
+	for e, err := range store.Chain(r.store.EventAt, a) {
+		if err != nil || e.Seq == seq {
+			return e, err
+		}
 	}
-	return e, err
+	return nil, store.ErrNotFound
 }
 
 // chained holds each event against the one that it says came before it, and

@@ -75,20 +75,17 @@ func (v *view) Newest(id name.AccountID) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for position := at.Position; ; {
-		e, err := v.cfg.Store.EventAt(position)
+	for e, err := range store.Chain(v.cfg.Store.EventAt, at) {
 		if err != nil {
-			return 0, fmt.Errorf("its event at position %d: %w", position, err)
+			return 0, err
 		}
-		if position < v.tree.size {
+		if e.Position < v.tree.size {
 			v.exists[id] = true
 			_, err := v.record(e)
 			return int64(e.Seq), err
 		}
-		if position = e.Previous; e.Seq == 0 {
-			return -1, nil // none of its events is published
-		}
 	}
+	return -1, nil // none of its events is published
 }
 
 func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {

@@ -43,25 +43,14 @@ func (c *check) account(row string, a *store.Account) {
 // cannot be found, which it tells.
 func (c *check) events(row string, a *store.Account) []*store.Event {
 	var events []*store.Event
-	for seq, position, from := a.Next, a.Position, row; seq > 0; {
-		seq--
-		e, err := c.Store.EventAt(position)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			c.differ(from, "it says that seq %d of the account is at position %d: lost", seq, position)
-			return nil
-		case err != nil:
-			c.differ(from, "its seq %d: %v", seq, err)
-			return nil
-		case e.Account != a.ID || e.Seq != seq:
-			c.differ(from, "it says that seq %d of account %v is at position %d, where seq %d of %v is", seq, a.ID, position, e.Seq, e.Account)
-			return nil
-		case seq > 0 && e.Previous >= position, seq == 0 && e.Previous != 0:
-			c.differ(c.Store.Key(e), "the event before it is said to be at position %d", e.Previous)
+	from := row // which leads to the next event
+	for e, err := range store.Chain(c.Store.EventAt, a) {
+		if err != nil {
+			c.differ(from, "%v", err)
 			return nil
 		}
 		events = append(events, e)
-		position, from = e.Previous, c.Store.Key(e)
+		from = c.Store.Key(e)
 	}
 	slices.Reverse(events)
 	return events
@@ -177,17 +166,22 @@ func (c *check) stillThere(kept []*store.Event, erase *store.Event) {
 }
 
 // erasure looks for the ERASE whose content is to be purged; that no content
-// is left was seen at its account.
+// is left, and that the chain is whole, is seen at its account.
 func (c *check) erasure(row string, o store.Erasure) {
 	a, err := c.Store.Account(o.Account)
 	if err != nil {
 		c.differ(row, "its account: %v", err)
 		return
 	}
-	events := c.events(row, a)
-	if events != nil && (int(o.Before) >= len(events) || events[o.Before].Erase != o.Before) {
-		c.differ(row, "seq %d of its account is no ERASE", o.Before)
+	for e, err := range store.Chain(c.Store.EventAt, a) {
+		if err != nil || e.Seq == o.Before && e.Erase == e.Seq {
+			return
+		}
+		if e.Seq <= o.Before {
+			break
+		}
 	}
+	c.differ(row, "seq %d of its account is no ERASE", o.Before)
 }
 
 // reserved replays the events that are promised and not logged.

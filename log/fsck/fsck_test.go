@@ -121,6 +121,8 @@ func TestStray(t *testing.T) {
 		return m
 	}
 	account, note := first('h'), first('c')
+	other := row{slices.Clone(first('e').key), nil} // of an event that is there, and is no ERASE
+	other.key[36] = 0
 	n, err := checkpoint.Parse(r.head)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +138,7 @@ func TestStray(t *testing.T) {
 		{append([]byte("L\x00\x00\x00\x00\x00\x00\x00\xfe"), 2), make([]byte, 272*32)}, // a tile that ends nowhere
 		{append([]byte("L\x00\x00\x00\x00\x00\x00\x0f\xff"), 0), first('L').value},     // a leaf beyond the end
 		moved('h', 1), moved('x', 1), moved('p', 1), moved('c', 1), between,
-		moved('e', 1), moved('e', 36),
+		moved('e', 1), moved('e', 36), other,
 		{[]byte{'r', 8: 9}, first('r').value}, // promised twice
 	} {
 		r.set(stray.key, stray.value)
@@ -198,12 +200,12 @@ func TestRules(t *testing.T) {
 		{event, 40, nil, "do not give the commitment"},
 		{content, 44, nil, "do not give the commitment"},
 		{content, 63, nil, "but the account has"},
-		{content, 0, nil, "the event before it is said to be at position"},
-		{content, 0, nil, "of the account is at position 0: lost"},
+		{content, 0, nil, "says that the event before it is at position"},
+		{content, 0, nil, "should be at position 0: it is lost"},
 	} {
 		value := slices.Clone(c.row.value)
 		value[c.at] ^= 0xff
-		if c.want == "time is not above" || strings.HasSuffix(c.want, "position 0: lost") {
+		if c.want == "time is not above" || strings.HasSuffix(c.want, "position 0: it is lost") {
 			copy(value[c.at:c.at+8], make([]byte, 8))
 		}
 		r.set(c.row.key, value)

@@ -125,7 +125,7 @@ func TestMisplacedRow(t *testing.T) {
 		{"an account whose event row is lost", func(t *testing.T, s *Store, m *storetest.Model) error {
 			drop(t, s, eventKey(1))
 			return erase(s, m, m.Events[0].Account)
-		}, "row L/000000000000000101: lost"},
+		}, "should be at position 1: it is lost"},
 		{"an account to be erased that is lost", func(t *testing.T, s *Store, m *storetest.Model) error {
 			drop(t, s, accountKey(m.Events[0].Account))
 			return erase(s, m, m.Events[0].Account)
@@ -138,7 +138,7 @@ func TestMisplacedRow(t *testing.T) {
 		{"an account whose newest event is another account's", func(t *testing.T, s *Store, m *storetest.Model) error {
 			put(t, s, accountKey(name.AccountID{1}), value(t, s, accountKey(m.Events[0].Account)))
 			return erase(s, m, name.AccountID{1})
-		}, "is seq 0 of account"},
+		}, "should be at position 1: seq 0 of"},
 		{"an account with more events than there are", func(t *testing.T, s *Store, m *storetest.Model) error {
 			a := *m.Accounts[m.Events[0].Account]
 			a.Next++
@@ -148,7 +148,7 @@ func TestMisplacedRow(t *testing.T) {
 			}
 			put(t, s, accountKey(a.ID), row)
 			return erase(s, m, a.ID)
-		}, "is seq 0 of account"},
+		}, "should be at position 1: seq 0 of"},
 		{"a prefix leaf whose position is an EPOCH's", func(t *testing.T, s *Store, m *storetest.Model) error {
 			l := m.Prefix[0]
 			l.Position = 2

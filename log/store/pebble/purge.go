@@ -110,17 +110,16 @@ type span struct{ lower, upper key }
 // states before, which list its keys, and the events that were only promised.
 func (s *Store) spans(owed []store.Erasure) ([]span, error) {
 	all := []span{{key{tableReserved}, after(tableReserved)}}
-	for _, e := range owed {
-		account := accountKey(e.Account)
+	for _, order := range owed {
+		account := accountKey(order.Account)
 		all = append(all, span{account, append(bytes.Clone(account), 0)})
-		err := s.back(e.Account, func(of *store.Event) (bool, error) {
-			if event := eventKey(of.Position); of.Seq < e.Before {
+		for e, err := range s.chain(order.Account) {
+			if err != nil {
+				return nil, err
+			}
+			if event := eventKey(e.Position); e.Seq < order.Before {
 				all = append(all, span{event, append(bytes.Clone(event), 0)})
 			}
-			return true, nil
-		})
-		if err != nil {
-			return nil, err
 		}
 	}
 	slices.SortFunc(all, func(a, b span) int { return bytes.Compare(a.lower, b.lower) })

@@ -99,29 +99,13 @@ func (s *Store) EventAt(position uint64) (e *store.Event, err error) {
 	return e, err
 }
 
-// back calls event for an account's events, from the newest to the first, until
-// it has no more to ask. A row that leads to another event than it says is an
-// error, and so is one that is lost.
-func (s *Store) back(id name.AccountID, event func(*store.Event) (more bool, err error)) error {
+// chain is the store.Chain of an account whose row another one says is there.
+func (s *Store) chain(id name.AccountID) iter.Seq2[*store.Event, error] {
 	a, err := s.Account(id)
 	if err != nil {
-		return missing(accountKey(id), err)
+		return func(yield func(*store.Event, error) bool) { yield(nil, missing(accountKey(id), err)) }
 	}
-	for seq, position := a.Next, a.Position; seq > 0; {
-		seq--
-		e, err := s.EventAt(position)
-		if err != nil {
-			return missing(eventKey(position), err)
-		}
-		if e.Account != id || e.Seq != seq {
-			return fmt.Errorf("%v is seq %d of account %v, another row says seq %d of %v", eventKey(position), e.Seq, e.Account, seq, id)
-		}
-		position = e.Previous
-		if more, err := event(e); err != nil || !more {
-			return err
-		}
-	}
-	return nil
+	return store.Chain(s.EventAt, a)
 }
 
 // missing says of a row that another one says is there: its absence is no

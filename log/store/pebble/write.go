@@ -147,18 +147,24 @@ func (w *writer) erase(order store.Erasure) error {
 	if err := w.put(owedKey(order), nil); err != nil {
 		return err
 	}
-	return w.store.back(order.Account, func(e *store.Event) (bool, error) {
+	for e, err := range w.store.chain(order.Account) {
+		if err != nil {
+			return err
+		}
 		// What was erased or lost before may have content below it, in a recovered store.
 		if e.Seq >= order.Before || len(e.Body) == 0 && e.Opening == (name.Opening{}) {
-			return true, nil
+			continue
 		}
 		e.Body, e.Opening = nil, name.Opening{}
 		row, err := encodeEvent(e)
 		if err != nil {
-			return false, err
+			return err
 		}
-		return true, w.put(eventKey(e.Position), row)
-	})
+		if err := w.put(eventKey(e.Position), row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *writer) put(k key, value []byte) error { return w.Set(k, value, nil) }
