@@ -167,7 +167,7 @@ func (l *Log) checkHead() error {
 	switch {
 	case note.Origin != l.cfg.Origin:
 		return fmt.Errorf("the signed head is of log %q, not of %q: a file of another log is in its place", note.Origin, l.cfg.Origin)
-	case l.signedByUs(note) != nil:
+	case note.SignedBy(l.cfg.Signer.Key()) != nil:
 		return fmt.Errorf("the signed head was not signed by this log key (%s): a file of another log is in the place of one of them", l.cfg.Signer.Key())
 	case note.Size > size:
 		return &Forked{Note: raw, told: toldBehind, Why: fmt.Sprintf("the store has %d leaves, but %d were signed: it lost its tail or is an old backup; going on would fork the log. "+

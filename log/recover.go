@@ -121,7 +121,7 @@ func (r *recovery) begin(ctx context.Context, note []byte) (err error) {
 	if r.target.Origin != r.cfg.Origin || r.target.Checkpoint != r.tree.Checkpoint() {
 		return fmt.Errorf("the checkpoint to recover is of log %q, this one is %q", r.target.Origin, r.cfg.Origin)
 	}
-	if err := r.signedByUs(r.target); err != nil {
+	if err := r.target.SignedBy(r.cfg.Signer.Key()); err != nil {
 		return fmt.Errorf("the checkpoint to recover: %w", err)
 	}
 	state, err := r.cfg.Store.State()
@@ -151,10 +151,7 @@ func (r *recovery) begin(ctx context.Context, note []byte) (err error) {
 	if err != nil || raw == nil {
 		return err
 	}
-	head, err := checkpoint.Parse(raw)
-	if err == nil {
-		err = r.signedByUs(head)
-	}
+	head, err := checkpoint.Open(r.cfg.Signer.Key(), raw)
 	if err != nil {
 		return fmt.Errorf("reading the signed head: %w", err)
 	}

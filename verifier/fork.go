@@ -41,11 +41,11 @@ func ProveFork(log checkpoint.Key, one, other []byte, node answer.NodeFunc) (*ev
 }
 
 func proveFork(log checkpoint.Key, one, other []byte, node answer.NodeFunc) (*evidence.File, error) {
-	first, err := openNote(log, one)
+	first, err := checkpoint.Open(log, one)
 	if err != nil {
 		return nil, err
 	}
-	second, err := openNote(log, other)
+	second, err := checkpoint.Open(log, other)
 	if err != nil {
 		return nil, err
 	}
@@ -76,25 +76,6 @@ func convict(log checkpoint.Key, f *evidence.File) (*evidence.File, error) {
 		return nil, err
 	}
 	return f, nil
-}
-
-// openNote reads a note of the log that its key signed once. No quorum is
-// asked for: a log answers for whatever it signed.
-func openNote(log checkpoint.Key, data []byte) (*checkpoint.Note, error) {
-	note, err := checkpoint.Parse(data)
-	if err != nil {
-		return nil, err
-	}
-	if string(note.Origin) != log.Name {
-		return nil, fmt.Errorf("a checkpoint of %q, want %q", note.Origin, log.Name)
-	}
-	for _, l := range note.Lines {
-		if log.Made(l) { // Parse refuses a second one
-			_, err := log.Verify(note.Text, l)
-			return note, err
-		}
-	}
-	return nil, fmt.Errorf("%w: %s", checkpoint.ErrLogSignature, log)
 }
 
 // rootAt is the root of the first size leaves of a checkpoint's tree, and the

@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		return exitRefuse
 	case errors.As(err, new(*evidence.Misbehaviour)), errors.As(err, new(*auditor.Broken)),
 		errors.As(err, new(alarmed)), errors.As(err, new(noEvidence)), errors.As(err, new(damaged)),
-		errors.Is(err, checkpoint.ErrLogSignature): // an auditor's log that signs with another key
+		errors.Is(err, checkpoint.ErrLogSignature): // a log that signs with another key
 		return exitRefuse
 	}
 	return exitFailed

@@ -120,7 +120,7 @@ func (g *globals) newestNotes(ctx context.Context, f *recoverFlags, cfg log.Conf
 	if err != nil {
 		return nil, err
 	}
-	n, err := readSigned(raw, cfg)
+	n, err := checkpoint.Open(cfg.Signer.Key(), raw)
 	if err != nil {
 		return nil, fmt.Errorf("the checkpoint of %s: %w", f.from, err)
 	}
@@ -139,7 +139,7 @@ func (g *globals) newestNotes(ctx context.Context, f *recoverFlags, cfg log.Conf
 			}
 			raw, err := c.Checkpoint(ctx, cfg.Origin)
 			if err == nil {
-				n, err = readSigned(raw, cfg)
+				n, err = checkpoint.Open(cfg.Signer.Key(), raw)
 			}
 			if err != nil {
 				g.say("%s at %s: %v", w.Name, w.URL, err)
@@ -157,22 +157,6 @@ func (g *globals) newestNotes(ctx context.Context, f *recoverFlags, cfg log.Conf
 		return nil, fmt.Errorf("nothing confirms that size %d was the newest: bring the newest signed-head file back, or pass --policy with the log's cosigners. --unconfirmed believes %s alone; if more was signed, that is a fork", n.Size, f.from)
 	}
 	return notes, nil
-}
-
-// readSigned reads a checkpoint that this log's key has signed.
-func readSigned(raw []byte, cfg log.Config) (*checkpoint.Note, error) {
-	n, err := checkpoint.Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	key := cfg.Signer.Key()
-	for _, line := range n.Lines {
-		if key.Made(line) {
-			_, err := key.Verify(n.Text, line)
-			return n, err
-		}
-	}
-	return nil, fmt.Errorf("it is not signed by this log's key (%s)", key)
 }
 
 // readContent reads lines of JSON with "event", and "receipt" if it was kept.

@@ -351,3 +351,25 @@ func FuzzParsePolicy(f *testing.F) {
 		}
 	})
 }
+
+// Open asks for the log's own line and for no cosigner's.
+func TestOpen(t *testing.T) {
+	signed := newLog().Sign(at(9))
+	stranger := must(checkpoint.NewSigner(newLog().Key().Name, [32]byte{99}))
+	forged := checkpoint.Line{Name: newLog().Key().Name, ID: newLog().Key().ID, Signature: make([]byte, 64)}
+	for name, c := range map[string]struct {
+		note []byte
+		want error
+	}{
+		"its own":           {signed, nil},
+		"its own, cosigned": {checkpoint.Append(signed, newCosigner(0).Cosign(at(9).Text(), 1)), nil},
+		"a stranger's":      {stranger.Sign(at(9)), checkpoint.ErrLogSignature},
+		"another signature": {checkpoint.Append([]byte(at(9).Text()+"\n"), forged), checkpoint.ErrLogSignature},
+		"another log's":     {[]byte(strings.Replace(string(signed), string(at(9).Origin), "example.org/other", 1)), checkpoint.ErrLogSignature},
+		"with two lines":    {checkpoint.Append(signed, forged), checkpoint.ErrRepeated},
+	} {
+		if n, err := checkpoint.Open(newLog().Key(), c.note); !errors.Is(err, c.want) || (err == nil) != (n != nil) {
+			t.Errorf("%s: %v, %v; want %v", name, n, err, c.want)
+		}
+	}
+}

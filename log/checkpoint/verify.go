@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Why Policy.Verify refuses a note.
+// Why Policy.Verify refuses a note; Note.SignedBy knows the first reason alone.
 var (
 	// ErrLogSignature: the note is not this log's, or not signed by it exactly once.
-	ErrLogSignature = errors.New("the checkpoint is not signed by the policy's log")
+	ErrLogSignature = errors.New("the checkpoint is not signed by the log's key")
 	// ErrQuorum: too few witnesses cosigned, or a cosignature is invalid.
 	ErrQuorum = errors.New("the cosignatures do not meet the policy")
 	// ErrStale: enough witnesses cosigned, but too long ago or, by this clock, in
@@ -41,7 +41,7 @@ type Verdict struct {
 // changed the note, or a witness's line is for another text.
 // Errors are ErrLogSignature, ErrQuorum or ErrStale, with details.
 func (p *Policy) Verify(n *Note, now time.Time, maxAge time.Duration) (*Verdict, error) {
-	if err := p.verifyLog(n); err != nil {
+	if err := n.SignedBy(p.Log); err != nil {
 		return nil, fmt.Errorf("verifying checkpoint: %w", err)
 	}
 	timely, all, err := p.cosigners(n, now, maxAge)
@@ -64,28 +64,45 @@ func (p *Policy) Verify(n *Note, now time.Time, maxAge time.Duration) (*Verdict,
 	return v, nil
 }
 
-func (p *Policy) verifyLog(n *Note) error {
+// SignedBy is what Verify asks first: the note is of the log that the key is
+// named after, and exactly one line is by the key, and valid. It asks for no
+// cosignature: a log answers for whatever it signed. Errors are ErrLogSignature,
+// with details.
+func (n *Note) SignedBy(log Key) error {
 	// A log's key may sign notes of other kinds, and a note made by hand may
 	// show one checkpoint and carry the signed text of another.
-	if string(n.Origin) != p.Log.Name || n.Text != n.Checkpoint.Text() {
-		return fmt.Errorf("%w: it is of %q, the policy of %q", ErrLogSignature, n.Origin, p.Log.Name)
+	if string(n.Origin) != log.Name || n.Text != n.Checkpoint.Text() {
+		return fmt.Errorf("%w: it is of %q, not of %q", ErrLogSignature, n.Origin, log.Name)
 	}
 	lines := 0
 	for _, l := range n.Lines {
-		if !p.Log.Made(l) {
+		if !log.Made(l) {
 			continue
 		}
 		if lines++; lines > 1 {
 			return fmt.Errorf("%w: two lines by %s %08x", ErrLogSignature, l.Name, l.ID)
 		}
-		if _, err := p.Log.Verify(n.Text, l); err != nil {
+		if _, err := log.Verify(n.Text, l); err != nil {
 			return fmt.Errorf("%w: %w", ErrLogSignature, err)
 		}
 	}
 	if lines == 0 {
-		return fmt.Errorf("%w: no line by %s %08x", ErrLogSignature, p.Log.Name, p.Log.ID)
+		return fmt.Errorf("%w: no line by %s %08x", ErrLogSignature, log.Name, log.ID)
 	}
 	return nil
+}
+
+// Open reads a signed checkpoint as Parse does, and verifies that a log's key
+// signed it, as SignedBy does.
+func Open(log Key, note []byte) (*Note, error) {
+	n, err := Parse(note)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.SignedBy(log); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // cosigners verifies every line by a witness of the policy, and gives the

@@ -1,35 +1,18 @@
 package fsck
 
 import (
-	"fmt"
-	"time"
-
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/store"
 )
 
-// signed reads a note that the log signed.
-func (c *check) signed(raw []byte) (*checkpoint.Note, error) {
-	n, err := checkpoint.Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	if n.Origin != c.Origin {
-		return nil, fmt.Errorf("it is of log %q", n.Origin)
-	}
-	policy := checkpoint.Policy{Log: c.Key, Quorum: "none"}
-	_, err = policy.Verify(n, time.Time{}, 0) // without cosigners no time matters
-	return n, err
-}
-
 func (c *check) readHead() {
 	if c.Head == nil {
 		return
 	}
 	var err error
-	if c.head, err = c.signed(c.Head); err != nil {
+	if c.head, err = checkpoint.Open(c.Key, c.Head); err != nil {
 		c.head = nil
 		c.differ("signed head", "%v", err)
 	}
@@ -61,7 +44,7 @@ func (c *check) compareRoots() {
 // note judges a published checkpoint by itself; its root was compared before.
 func (c *check) note(row string, r store.NoteRow) {
 	c.report.Notes++
-	n, err := c.signed(r.Note)
+	n, err := checkpoint.Open(c.Key, r.Note)
 	switch {
 	case err != nil:
 		c.differ(row, "%v", err)

@@ -18,7 +18,7 @@ import (
 // other error says that it cannot be told now. When ctx ends, what was
 // replayed so far counts for the next call.
 func (a *Auditor) Check(ctx context.Context, note []byte) error {
-	n, err := a.read(note)
+	n, err := checkpoint.Open(a.cfg.Log, note)
 	if err != nil {
 		return fmt.Errorf("auditing a checkpoint: %w", err)
 	}
