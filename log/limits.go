@@ -1,6 +1,8 @@
 package log
 
 import (
+	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/musterlog/muster/log/prefix"
@@ -100,12 +102,22 @@ const (
 // bytes each; each event more takes 4 bytes, and a read for an update.
 func DefaultPrefix() prefix.Memory { return prefix.Memory{Bucket: 64, Held: 1 << 24} }
 
-// Memory is how many bytes a process should limit itself to that runs a log of
-// so many events. In use are 600 MB, for the engine's cache and tables, what
-// waits and what is kept of recent accounts, and what DefaultPrefix says of an
-// event; the rest is room for garbage. Too little room costs more than anything
-// else here.
-func Memory(events uint64) int64 {
+// LimitMemory tells Go's runtime how much memory this process may take, which
+// runs a log of so many events, and lets garbage wait while there is room: to
+// collect it whenever memory has doubled would cost a log that fills two percent
+// of its time. Who sets the runtime's own variables knows better.
+func LimitMemory(events uint64) {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(400)
+		debug.SetMemoryLimit(memory(events))
+	}
+}
+
+// memory is LimitMemory's, in bytes. In use are 600 MB, for the engine's cache
+// and tables, what waits and what is kept of recent accounts, and what
+// DefaultPrefix says of an event; the rest is room for garbage. Too little room
+// costs more than anything else here.
+func memory(events uint64) int64 {
 	held := min(events, uint64(DefaultPrefix().Held))
 	return 880<<20 + 62*int64(held) + 4*int64(min(events-held, 1<<40))
 }

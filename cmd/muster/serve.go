@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,7 +142,7 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	} else {
 		defer stop()
 	}
-	limitMemory(l.Events())
+	log.LimitMemory(l.Events())
 	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials, Metrics: counts, RestrictEntries: f.entries == "restricted"})
 	if err != nil {
 		return err
@@ -196,16 +194,6 @@ func (f *serveFlags) open() (net.Listener, string, error) {
 		return listener, "http", nil
 	}
 	return tls.NewListener(listener, secure), "https", nil
-}
-
-// limitMemory lets garbage wait while there is room: to collect it whenever
-// memory has doubled would cost a log that fills two percent of its time. Who
-// sets the runtime's own variables knows better.
-func limitMemory(events uint64) {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(400)
-		debug.SetMemoryLimit(log.Memory(events))
-	}
 }
 
 // addCosigners reads whose cosignatures a checkpoint needs, and where to ask.

@@ -48,7 +48,7 @@ func (b *bench) grow(events int) error {
 }
 
 func (b *bench) growBy(g *growth, events int) error {
-	limitMemory(uint64(b.town.Events + events))
+	log.LimitMemory(uint64(b.town.Events + events))
 	batches, accounts, n := b.town.backfill(events)
 	before, err := written(os.Getpid())
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/musterlog/muster/log"
@@ -83,7 +82,7 @@ func openLog(dir string, epochEvents int) (*open, error) {
 	if o.log, err = log.Open(o.cfg); err != nil {
 		return nil, errors.Join(err, o.store.Close())
 	}
-	limitMemory(o.log.Events())
+	log.LimitMemory(o.log.Events())
 	ctx, stop := context.WithCancel(context.Background())
 	o.stop = stop
 	go func() { o.done <- o.log.Run(ctx) }()
@@ -91,12 +90,6 @@ func openLog(dir string, epochEvents int) (*open, error) {
 		time.Sleep(time.Millisecond)
 	}
 	return o, nil
-}
-
-// limitMemory is what `muster serve` does for a log of so many events.
-func limitMemory(events uint64) {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(log.Memory(events))
 }
 
 func (o *open) close() error {
