@@ -20,7 +20,7 @@ PURE = ./log/name ./log/event ./log/vrf ./log/commitment ./log/prefix ./log/leaf
        ./log/checkpoint ./log/evidence ./log/answer ./verifier ./verifier/code ./verifier/device
 
 # Everything: the go command leaves folders named testdata out of its dots.
-ALL = ./... ./testdata ./testdata/make ./testdata/judge ./testdata/bench ./testdata/torture/...
+ALL = ./... ./testdata ./testdata/make ./testdata/judge ./testdata/bench ./testdata/machine ./testdata/torture/...
 
 # Where goroutines meet; cgo is needed for the race detector only.
 RACY = ./log ./log/store/... ./api/... ./verifier/statefile ./verifier/device ./witness/... ./cmd/muster/demo

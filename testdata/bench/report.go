@@ -11,15 +11,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/musterlog/muster/testdata/machine"
 )
 
 // report is what was measured, in a file from the first figure on.
 type report struct {
 	path string
 
-	Commit  string  `json:"commit"`
-	Date    string  `json:"date"`
-	Machine machine `json:"machine"`
+	Commit  string          `json:"commit"`
+	Date    string          `json:"date"`
+	Machine machine.Machine `json:"machine"`
 
 	Rows    []row    `json:"rows"`
 	Figures []figure `json:"figures"`
@@ -57,8 +59,8 @@ func openReport(path string) (*report, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if commit := thisCommit(); r.Commit != commit || r.Machine != thisMachine() {
-		*r = report{path: path, Commit: commit, Machine: thisMachine()}
+	if commit := thisCommit(); r.Commit != commit || r.Machine != machine.This() {
+		*r = report{path: path, Commit: commit, Machine: machine.This()}
 	}
 	return r, nil
 }

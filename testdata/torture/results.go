@@ -10,22 +10,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/musterlog/muster/log/durable"
+	"github.com/musterlog/muster/testdata/machine"
 )
 
 // campaign is what ran at one commit on one machine.
 type campaign struct {
-	Commit  string    `json:"commit"`
-	Begun   time.Time `json:"begun"`
-	Changed time.Time `json:"changed"`
-	Machine machine   `json:"machine"`
-	Parts   []*result `json:"parts"`
+	Commit  string          `json:"commit"`
+	Begun   time.Time       `json:"begun"`
+	Changed time.Time       `json:"changed"`
+	Machine machine.Machine `json:"machine"`
+	Parts   []*result       `json:"parts"`
 
 	path string // of this file
 	temp string // of test binaries
@@ -34,13 +34,6 @@ type campaign struct {
 
 	building sync.Mutex
 	built    map[string]bool // test binaries
-}
-
-type machine struct {
-	CPU    string `json:"cpu"`
-	Cores  int    `json:"cores"`
-	Kernel string `json:"kernel"`
-	Go     string `json:"go"`
 }
 
 // result is what became of one part.
@@ -66,7 +59,7 @@ func load(path string) (*campaign, error) {
 	if err != nil {
 		return nil, fmt.Errorf("git rev-parse: %w: run it in the repository's folder", err)
 	}
-	now := &campaign{Commit: strings.TrimSpace(string(commit)), Begun: time.Now().UTC(), Machine: thisMachine(), path: path, built: map[string]bool{}}
+	now := &campaign{Commit: strings.TrimSpace(string(commit)), Begun: time.Now().UTC(), Machine: machine.This(), path: path, built: map[string]bool{}}
 	if now.temp, err = filepath.Abs(filepath.Join("bin", "torture")); err != nil {
 		return nil, err
 	}
@@ -89,21 +82,6 @@ func load(path string) (*campaign, error) {
 		return now, nil
 	}
 	return before, nil
-}
-
-func thisMachine() machine {
-	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version()}
-	if data, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		m.Kernel = runtime.GOOS + " " + strings.TrimSpace(string(data))
-	}
-	data, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(data)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			m.CPU = strings.TrimSpace(value)
-			break
-		}
-	}
-	return m
 }
 
 func (c *campaign) part(p *part) *result {
