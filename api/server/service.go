@@ -39,6 +39,8 @@ func newService(cfg Config, times streamTimes, shares shares) (string, http.Hand
 		// lookup, and a request that unpacks to a gigabyte is not even begun.
 		connect.WithCompression("gzip", nil, nil),
 		connect.WithRecover(s.recovered),
+		connect.WithCodec(jsonCodec{"json"}),
+		connect.WithCodec(jsonCodec{"json; charset=utf-8"}),
 		connect.WithInterceptors(observer{cfg.Metrics}),
 	)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httputil"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/musterlog/muster/api/credential"
 	musterv1 "github.com/musterlog/muster/api/v1"
 	"github.com/musterlog/muster/api/v1/musterv1connect"
 	"github.com/musterlog/muster/log/answer"
@@ -76,6 +78,44 @@ func TestSubmitWaits(t *testing.T) {
 	_, err := raw.Submit(t.Context(), &musterv1.SubmitRequest{Events: [][]byte{{1}}, Wait: 2})
 	if connect.CodeOf(err) != connect.CodeInvalidArgument {
 		t.Errorf("wait 2: %v, want invalid_argument", err)
+	}
+}
+
+// TestBodyIsNotQuoted: a token that was sent where it does not belong comes back
+// in no answer.
+func TestBodyIsNotQuoted(t *testing.T) {
+	url, over := serve(t, newFake(2)), h2(t)
+	token := credential.NewToken().Reveal()
+	for _, body := range []string{token, "Bearer " + token, `"` + token + `"`, `{"events":["Bearer ` + token + `"]}`, `{"events":"` + token + `"}`, `{"events":` + token, `{` + token + `:1}`} {
+		for kind, data := range map[string][]byte{
+			"application/json": []byte(body), "application/json; charset=utf-8": []byte(body),
+			"application/connect+json": message(uint32(len(body)), []byte(body)), "application/grpc-web+json": message(uint32(len(body)), []byte(body)),
+		} {
+			procedure := "Submit"
+			if kind == "application/connect+json" {
+				procedure = "SubmitStream"
+			}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+service+procedure, bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", kind)
+			response, err := over.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, err := httputil.DumpResponse(response, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if !strings.Contains(string(said), "are not the JSON of a muster.v1.Submit") && !strings.Contains(string(said), "are%20not%20the%20JSON") {
+				t.Errorf("%q as %s: the answer is\n%s", body, kind, said)
+			}
+			if strings.Contains(string(said), token[:20]) {
+				t.Errorf("%q as %s is quoted:\n%s", body, kind, said)
+			}
+		}
 	}
 }
 

@@ -38,7 +38,6 @@ var allowed = []allowance{
 	{`^(?:disk/backup/store/|rows of the backup$)`, `^(?:account id|device key|opening)$`, "a backup restores what the operator answers with"},
 	{`^to (\w+) /muster.v1.MusterService/Lookup$`, `^(?:account id|device key|opening)$`, "who may look an account up is shown its events"},
 	{`^to (\w+) /muster.v1.MusterService/Submit$`, `^(?:account id|device key|opening)$`, "a receipt opens its own event; who signed on an older head is told the newest one"},
-	{`^refusal /muster.v1.MusterService/\w+$`, `^token$`, "a body that is no JSON is quoted to whoever sent it"},
 	{`^disk/keys/`, `^(?:device secret|device key|account id)$`, "the owner's own agent"},
 	{`^disk/(alice|bob)/`, `^(?:identifier|account id|device key)$`, "the owner's own state and journal"},
 	{`^said by (\w+)$`, `^(?:identifier|account id|device key)$`, "the owner's own agent and monitor"},
