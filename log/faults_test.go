@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,14 +23,21 @@ import (
 	"github.com/musterlog/muster/verifier"
 )
 
-// A store that fails before it kept anything costs the epoch, not the log.
+// A store that fails before it kept anything costs the epoch, not the log. Its
+// words are for the operator.
 func TestCommitFails(t *testing.T) {
-	r := newRig(t)
+	r := makeRig(t)
+	var logged bytes.Buffer
+	r.cfg.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+	r.open()
 	p := r.phone("alice")
-	r.store.fail = errors.New("no space left on device")
+	r.store.fail = errors.New("writing /var/lib/log/000004.log: no space left on device")
 	body := p.Register()
-	if o := r.submit(body)[0]; o.Err == nil {
-		t.Fatalf("acknowledged though nothing was stored: %+v", o)
+	if o := r.submit(body)[0]; o.Err == nil || !errors.Is(o.Err, answer.Fault) || strings.Contains(o.Err.Error(), "/var") {
+		t.Fatalf("acknowledged though nothing was stored, or too much was told: %+v", o)
+	}
+	if said := logged.String(); strings.Count(said, "/var/lib/log/000004.log") != 1 {
+		t.Errorf("the log says %q, want the cause once", said)
 	}
 	r.accepted(body, p.Add())
 	result, _ := r.look(nil, history(p))

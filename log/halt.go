@@ -15,7 +15,7 @@ import (
 // ErrReadOnly says that a log must not sign with this store (protocol section
 // 8.2): it can serve what it published before, and no more. The text says why
 // and what its operator should do.
-var ErrReadOnly = errors.New("this log only serves reads, and signs nothing")
+var ErrReadOnly error = answer.Unavailable("this log only serves reads, and signs nothing")
 
 // What everybody may know of why a log is read-only. What its operator is told
 // has sizes, advice and the names of files.
@@ -54,13 +54,19 @@ func Told(err error) string {
 	return ""
 }
 
-// forCallers is an error without what is nobody's business but the operator's:
-// the words of whoever called Halt, the store's, name files.
+// forCallers is why events were not taken, without what is nobody's business but
+// the operator's, who is told the rest elsewhere: sizes, advice, and the names of
+// files in the words of the store and of whoever called Halt.
 func forCallers(err error) error {
-	if told := Told(err); told == toldDamaged {
+	switch told := Told(err); {
+	case err == nil:
+		return nil
+	case told != "":
 		return fmt.Errorf("%w: %s", ErrReadOnly, told)
+	case errors.As(err, new(answer.Unavailable)):
+		return err
 	}
-	return err
+	return answer.Fault
 }
 
 // OpenToRead opens a log that must not go on, for the reason why: that of Open,

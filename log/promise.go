@@ -123,14 +123,14 @@ func (l *Log) awaitPromise(ctx context.Context, s *submission) {
 		stopped, may := l.stopped, l.maySign()
 		l.mu.Unlock()
 		if s.outcome.Err = s.promise.err; s.outcome.Err == nil && !may {
-			s.outcome.Err = fmt.Errorf("promising the event: the log stopped meanwhile: %w", errors.Join(ErrStopped, stopped))
+			s.outcome.Err = fmt.Errorf("promising the event: the log stopped meanwhile: %w", or(stopped, ErrStopped))
 		}
 		if s.outcome.Err == nil {
 			s.outcome.Promised = true
 			s.outcome.Receipt, s.outcome.Err = l.durableAnswer(s.wait, s.promise.mergeBy)
 		}
 	case <-ctx.Done(): // the event stays on its way
-		s.outcome.Err = fmt.Errorf("waiting for the promise: %w", ctx.Err())
+		s.outcome.Err = gaveUp(ctx, "waiting for the promise")
 	}
 }
 
@@ -248,6 +248,7 @@ func (l *Log) cutOpen() (batch []*ticket, timeMs uint64) {
 // after it and may build on it, but for promised events: those go into the
 // next epoch, oldest first. A log that stops leaves them to Open.
 func (l *Log) failBatch(batch []*ticket, err error) {
+	err = forCallers(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := append(batch, l.open...)

@@ -167,7 +167,7 @@ func (l *Log) awaitPublished(ctx context.Context, position uint64) error {
 		select {
 		case <-news:
 		case <-ctx.Done():
-			return fmt.Errorf("the event is stored and waits for the log's cosigners: send it again: %w", ctx.Err())
+			return gaveUp(ctx, "the event is stored and waits for the log's cosigners: send it again")
 		}
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/name"
 )
 
 // ErrSealed says that the log has ended: it takes no event any more, and serves
 // reads for ever.
-var ErrSealed = errors.New("the log has ended")
+var ErrSealed error = answer.Unavailable("the log has ended")
 
 func sealedError(successor name.Origin) error {
 	if successor == "" {

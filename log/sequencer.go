@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/commitment"
 	"github.com/musterlog/muster/log/leaf"
@@ -108,6 +109,7 @@ func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 	l.reserve() // so that no row of this batch is on its way to the store beside Commit, which deletes it
 	if err := l.seal(nil, batch, timeMs); err != nil {
 		if errors.Is(err, errBatch) {
+			l.cfg.Logger.Error("an epoch failed: its events are refused, and those promised are tried again", "events", len(batch), "error", err)
 			l.failBatch(batch, err)
 			l.cfg.Metrics.Failed(len(batch))
 			return true, nil
@@ -132,7 +134,7 @@ func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 	q := &l.seq
 	if now := uint64(l.now().UnixMilli()); q.state.Size > 0 && timeMs > now+uint64(maxEpochAhead.Milliseconds()) {
-		return fmt.Errorf("%w: the clock is %d ms behind the newest epoch: set it", errBatch, timeMs-now)
+		return fmt.Errorf("%w: %w", errBatch, answer.Unavailable(fmt.Sprintf("the clock is %d ms behind the newest epoch: set it", timeMs-now)))
 	}
 
 	b := &store.Batch{

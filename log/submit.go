@@ -15,10 +15,10 @@ import (
 )
 
 // ErrBusy says that too many events wait for their epoch: come again.
-var ErrBusy = errors.New("too many events are waiting: send this one again in a few seconds")
+var ErrBusy error = answer.Unavailable("too many events are waiting: send this one again in a few seconds")
 
 // ErrStopped says that the log does not take events any more.
-var ErrStopped = errors.New("the log is stopping: send this event again once it is back")
+var ErrStopped error = answer.Unavailable("the log is stopping: send this event again once it is back")
 
 // ticket is an event on its way into the log.
 type ticket struct {
@@ -282,7 +282,7 @@ func (l *Log) await(ctx context.Context, s *submission, receipts bool) {
 		case <-t.done:
 			s.outcome.Position, s.outcome.Err = t.position, t.err
 		case <-ctx.Done():
-			s.outcome.Err = fmt.Errorf("waiting for the epoch: %w", ctx.Err())
+			s.outcome.Err = gaveUp(ctx, "waiting for the epoch")
 		}
 	}
 	if !s.settled() {
@@ -291,6 +291,11 @@ func (l *Log) await(ctx context.Context, s *submission, receipts bool) {
 	if receipts && !s.settled() {
 		s.outcome.Receipt, s.outcome.Err = l.receipt(s.event.Account, s.event.Seq)
 	}
+}
+
+// gaveUp is for a caller that waits no longer.
+func gaveUp(ctx context.Context, doing string) error {
+	return fmt.Errorf("%w: %w", answer.Unavailable(doing), ctx.Err())
 }
 
 func (s *submission) refuse(err error) {

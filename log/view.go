@@ -185,10 +185,10 @@ func (l *Log) receipt(id name.AccountID, seq uint32) ([]byte, error) {
 		return nil, err
 	}
 	if len(e.Body) == 0 {
-		return nil, errors.New("the event's content was erased: there is no receipt for it any more")
+		return nil, answer.Unavailable("the event's content was erased: there is no receipt for it any more")
 	}
 	if e.Opening == (name.Opening{}) {
-		return nil, errors.New("the event is logged, but its opening was lost with an older store: there is no receipt for it any more")
+		return nil, answer.Unavailable("the event is logged, but its opening was lost with an older store: there is no receipt for it any more")
 	}
 	note, size, err := l.cfg.Store.NoteAbove(e.Position)
 	if err != nil {

@@ -168,7 +168,7 @@ func outcome(r *musterv1.SubmitResult) (o answer.Outcome, err error) {
 	case *musterv1.SubmitResult_Refused:
 		o.Refused, err = refused(result.Refused)
 	case *musterv1.SubmitResult_Unavailable:
-		o.Err = errors.New(quote(result.Unavailable.GetMessage()))
+		o.Err = answer.Unavailable(quote(result.Unavailable.GetMessage()))
 	default:
 		return o, errors.New("a result without content: this client may be older than the log")
 	}

@@ -25,7 +25,8 @@ type Backend interface {
 	// Submit logs 1 to 1000 encoded events, of any length and content, and
 	// waits until they are published, with answer.WaitDurable until they are
 	// promised, or until ctx ends. It returns one outcome for
-	// each, in order. The text of an outcome's Err is told to the caller.
+	// each, in order. An outcome's Err is told to the caller if it is an
+	// answer.Unavailable, and is a fault otherwise.
 	Submit(ctx context.Context, events [][]byte, want answer.Want) []answer.Outcome
 
 	// Admit begins the submission of 1 to 1000 events of a stream. It may be

@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -120,7 +119,7 @@ func mixed(n int, want answer.Want) []answer.Outcome {
 		case 2:
 			out[i] = answer.Outcome{Refused: &event.Error{Rule: event.RuleTaken, Detail: "seq 3 is taken: sign the next one", Head: []byte{7, 0, 9}}}
 		case 3:
-			out[i] = answer.Outcome{Err: errors.New("too many events are waiting")}
+			out[i] = answer.Outcome{Err: answer.Unavailable("too many events are waiting")}
 		}
 	}
 	return out

@@ -26,10 +26,6 @@ type service struct {
 	lookups *turns
 }
 
-// errInternal is all that a caller learns of a fault; the cause may name paths
-// or accounts.
-var errInternal = errors.New("the log has a fault; its operator finds the cause in the server's log")
-
 func newService(cfg Config, times streamTimes, shares shares) (string, http.Handler) {
 	s := &service{backend: cfg.Backend, logger: cfg.Logger, times: times, streams: newOpenStreams(), events: newTurns(shares.events), lookups: newTurns(shares.lookups)}
 	return musterv1connect.NewMusterServiceHandler(s,
@@ -47,7 +43,7 @@ func newService(cfg Config, times streamTimes, shares shares) (string, http.Hand
 
 func (s *service) recovered(_ context.Context, spec connect.Spec, _ http.Header, p any) error {
 	s.logger.Error("panic while answering", "procedure", spec.Procedure, "panic", p, "stack", string(debug.Stack()))
-	return connect.NewError(connect.CodeInternal, errInternal)
+	return connect.NewError(connect.CodeInternal, answer.Fault)
 }
 
 func (s *service) Submit(ctx context.Context, r *musterv1.SubmitRequest) (*musterv1.SubmitResponse, error) {
@@ -76,10 +72,24 @@ func (s *service) Submit(ctx context.Context, r *musterv1.SubmitRequest) (*muste
 		return nil, s.fault("Submit", fmt.Errorf("%d outcomes for %d events", len(outcomes), len(events)))
 	}
 	response := &musterv1.SubmitResponse{Results: make([]*musterv1.SubmitResult, len(outcomes))}
+	var last, told error
 	for i := range outcomes {
-		response.Results[i] = result(&outcomes[i])
+		// Events that failed together failed for one reason, which is logged once.
+		if err := outcomes[i].Err; err != nil && (last == nil || err.Error() != last.Error()) {
+			last, told = err, s.told("Submit", err)
+		}
+		response.Results[i] = result(&outcomes[i], told)
 	}
 	return response, nil
+}
+
+// told is why an event was not logged now, for whoever sent it.
+func (s *service) told(doing string, err error) error {
+	if errors.As(err, new(answer.Unavailable)) {
+		return err
+	}
+	s.logger.Error("answering", "procedure", doing, "error", err)
+	return answer.Fault
 }
 
 // submit leaves the log alone when there is nothing that it may take.
@@ -98,13 +108,14 @@ func countEvents(events [][]byte) error {
 	return nil
 }
 
-func result(o *answer.Outcome) *musterv1.SubmitResult {
+// result words an outcome; told is its error's text.
+func result(o *answer.Outcome, told error) *musterv1.SubmitResult {
 	switch {
 	case o.Refused != nil:
 		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Refused{Refused: refused(o.Refused)}}
 	case o.Err != nil:
 		return &musterv1.SubmitResult{Result: &musterv1.SubmitResult_Unavailable{
-			Unavailable: &musterv1.Unavailable{Message: o.Err.Error()},
+			Unavailable: &musterv1.Unavailable{Message: told.Error()},
 		}}
 	default:
 		a := &musterv1.Accepted{Seq: o.Seq, EventId: o.Event[:], Receipt: o.Receipt}
@@ -161,5 +172,5 @@ func (s *service) Info(context.Context, *musterv1.InfoRequest) (*musterv1.InfoRe
 // fault keeps the cause and answers without it.
 func (s *service) fault(doing string, err error) error {
 	s.logger.Error("answering", "procedure", doing, "error", err)
-	return connect.NewError(connect.CodeInternal, errInternal)
+	return connect.NewError(connect.CodeInternal, answer.Fault)
 }

@@ -163,7 +163,7 @@ func (r *submitting) answer(ctx context.Context) error {
 
 func (r *submitting) answerChunk(ctx context.Context, c *chunk) error {
 	if c.batch == nil {
-		return connect.NewError(connect.CodeInternal, errInternal)
+		return connect.NewError(connect.CodeInternal, answer.Fault)
 	}
 	wait, cancel := context.WithTimeout(ctx, r.times.wait)
 	defer cancel()
@@ -187,7 +187,7 @@ func (r *submitting) answerChunk(ctx context.Context, c *chunk) error {
 		r.pace.answering(0)
 	}
 	if failed != nil {
-		return connect.NewError(connect.CodeUnavailable, failed)
+		return connect.NewError(connect.CodeUnavailable, r.told("SubmitStream", failed))
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func TestSubmitStream(t *testing.T) {
 				case "event 3", "event 6":
 					out[i].Refused = &event.Error{Rule: event.RuleTaken, Role: event.Subject, Detail: string(e), Head: []byte{7}}
 				case "later":
-					out[i].Err = errors.New("come again")
+					out[i].Err = answer.Unavailable("come again")
 				}
 			}
 			return out

@@ -35,16 +35,30 @@ type bomb struct {
 	store.Store
 	reads  atomic.Int64 // until it goes off; negative: it did
 	panics bool
+	full   atomic.Bool // nothing can be written
+	dead   atomic.Bool // nothing can be read
 }
 
+var errBomb = errors.New("/var/lib/muster/store/pebble/000004.log: input/output error")
+
 func (b *bomb) read() error {
+	if b.dead.Load() {
+		return errBomb
+	}
 	if b.reads.Add(-1) != 0 {
 		return nil
 	}
 	if b.panics {
 		panic("a fault of the program")
 	}
-	return errors.New("input/output error")
+	return errBomb
+}
+
+func (b *bomb) Commit(batch *store.Batch) error {
+	if b.full.Load() {
+		return errBomb
+	}
+	return b.Store.Commit(batch)
 }
 
 func (b *bomb) Account(id name.AccountID) (*store.Account, error) {
@@ -213,4 +227,41 @@ func TestCanariesInTraces(t *testing.T) {
 		t.Errorf("%d panics, %d lookups and %d receipts failed: is the store still asked?\n%s", panics, lookups, receipts, r.said.String())
 	}
 	t.Logf("%d lookups and %d receipts failed; %d bytes of log, %d of answers", lookups, receipts, r.said.Len(), r.refused.Len())
+}
+
+// TestFaultsAreForTheOperator: what a store says of a fault names files. It stands
+// in the server's log, and whoever sent an event is told that there is a fault.
+func TestFaultsAreForTheOperator(t *testing.T) {
+	r := newBombed(t)
+	p := liar.NewPhone("example.org/canary", "alice", 1767225600000)
+	events := [][]byte{p.Register()}
+	unary := func() error {
+		o, err := r.Submit(t.Context(), events, answer.Want{Receipt: true})
+		if err == nil {
+			err = o[0].Err
+		}
+		return err
+	}
+	for _, c := range []struct {
+		name  string
+		spoil func()
+	}{
+		{"an epoch that cannot be written", func() { r.full.Store(true) }},
+		{"a row that cannot be read", func() { r.dead.Store(true) }},
+	} {
+		before := r.said.Len()
+		c.spoil()
+		err := unary()
+		r.full.Store(false)
+		r.dead.Store(false)
+		if said := r.said.String()[before:]; !strings.Contains(said, errBomb.Error()) {
+			t.Errorf("%s: the server's log says %q, want the cause", c.name, said)
+		}
+		if err == nil || !strings.Contains(err.Error(), string(answer.Fault)) || strings.Contains(err.Error(), "/var/lib") {
+			t.Errorf("%s: the submitter is told %v", c.name, err)
+		}
+		if err := unary(); err != nil {
+			t.Errorf("after %s: %v", c.name, err)
+		}
+	}
 }

@@ -35,8 +35,19 @@ type Outcome struct {
 	Receipt  []byte // a Durable if promised; else a Published, if asked for
 
 	Refused *event.Error // the event breaks a rule; sending it again will not help
-	Err     error        // it could not be logged now; send it again
+	Err     error        // it could not be logged now; send it again. Unavailable, or a fault of the log
 }
+
+// Unavailable says why an event could not be logged now, in words for whoever
+// sent it: an error that wraps one is told as it reads. Any other error of an
+// Outcome is the log's own fault. Its words may name files and accounts, and are
+// for the log's operator alone.
+type Unavailable string
+
+func (u Unavailable) Error() string { return string(u) }
+
+// Fault is all that a caller learns of a fault of the log.
+const Fault Unavailable = "the log has a fault; its operator finds the cause in the server's log"
 
 // Published proves that one event is logged, under a checkpoint that meets
 // the log's policy (protocol section 8). The same event gets the same bytes.
