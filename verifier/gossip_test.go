@@ -153,6 +153,7 @@ func TestTagsThatDiffer(t *testing.T) {
 	hidden := w.withoutNewest("alice")
 	behind := w.side(forgetEvent(w, hidden), nil, first("alice"))
 	honest := sender
+	unchanged := w.side(w.log, honest.state, first("alice")) // which opens nothing
 	late := verifier.Facts{Pending: verifier.TagPatience + 1}
 	lies := func(uint, uint64) (leaf.Hash, error) { return leaf.Hash{1}, nil }
 	change := func(edit func(*verifier.Tag)) verifier.Tag {
@@ -180,6 +181,8 @@ func TestTagsThatDiffer(t *testing.T) {
 			t.Size, t.Root = behind.tag(w.t.(*testing.T)).Size, behind.tag(w.t.(*testing.T)).Root
 		}), verifier.Facts{Found: behind.found}, verifier.Differs, verifier.WantNote, verifier.CheckTag},
 		{"a larger tree, though a lookup was made", honest, change(func(t *verifier.Tag) { t.Size++ }), verifier.Facts{Found: honest.found}, verifier.Ask, verifier.WantLookup, ""},
+		{"a newer event under a larger tree, though a lookup was made", honest, change(func(t *verifier.Tag) { t.Seq++; t.Size++ }), verifier.Facts{Found: honest.found}, verifier.Ask, verifier.WantLookup, ""},
+		{"a past event that the lookup did not open", unchanged, change(func(t *verifier.Tag) { t.Seq = 0 }), verifier.Facts{Found: unchanged.found}, verifier.Ask, verifier.WantHistory, ""},
 		{"a larger tree that never comes", honest, change(func(t *verifier.Tag) { t.Size++ }), late, verifier.Differs, verifier.WantNote, verifier.CheckTag},
 		{"a smaller tree, never shown", honest, change(func(t *verifier.Tag) { t.Size-- }), late, verifier.Differs, verifier.WantNote, verifier.CheckTag},
 		{"a smaller tree, never shown truly", honest, change(func(t *verifier.Tag) { t.Size-- }), verifier.Facts{Node: lies, Pending: late.Pending}, verifier.Differs, verifier.WantNote, verifier.CheckTag},
