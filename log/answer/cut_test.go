@@ -11,6 +11,7 @@ import (
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/prefix"
 )
 
 // parts are an answer's fields as they stand in its bytes, so that a list can be cut
@@ -134,6 +135,9 @@ func TestCutShort(t *testing.T) {
 		if err := c.parse(c.good); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
+		if c.parse(append(bytes.Clone(c.good), 0)) == nil {
+			t.Errorf("%s and a byte: parsed", what)
+		}
 		for n := range c.good {
 			if c.parse(c.good[:n]) == nil {
 				t.Errorf("%d of %d bytes are a %s", n, len(c.good), what)
@@ -182,3 +186,67 @@ func TestTooLarge(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// The same of answers in which nothing is missed that would follow what is cut off:
+// one whose lists are empty, and one that ends with the version it opens.
+func TestCutShortWhereNothingFollows(t *testing.T) {
+	bytesOf := func(account answer.Account, proofs ...*prefix.Proof) []byte {
+		a := answer.Answer{Note: []byte("n"), Epoch: []byte("e"), Accounts: []answer.Account{account}, Proofs: proofs}
+		data, err := a.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := answer.Parse(data); err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	refused := func(what string, data []byte) {
+		t.Helper()
+		if _, err := answer.Parse(data); err == nil {
+			t.Errorf("%s: parsed", what)
+		}
+	}
+	bare := bytesOf(answer.Account{})
+	for n := range bare {
+		refused("an answer cut short", bare[:n])
+	}
+	refused("an answer and a byte", append(bytes.Clone(bare), 0))
+	whole := split(t, bare)
+	for n := 1; n < len(whole.accounts); n++ {
+		p := whole
+		p.accounts = p.accounts[:n]
+		refused("an account cut short", p.bytes())
+	}
+	opened := bytesOf(answer.Account{Events: 1, Versions: []answer.Version{{Form: answer.Opened, Event: []byte("event")}}},
+		&prefix.Proof{Results: []prefix.Result{{Kind: prefix.Inclusion}}})
+	whole = split(t, opened)
+	const header = 32 + 3*4
+	version := whole.accounts[header+3 : len(whole.accounts)-2] // behind it no devices
+	for n := range version {
+		b := cryptobyte.NewBuilder(nil)
+		b.AddBytes(whole.accounts[:header])
+		b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(version[:n]) })
+		b.AddUint16(0)
+		p := whole
+		p.accounts = b.BytesOrPanic()
+		refused("a version cut short", p.bytes())
+	}
+}
+
+// A consistency proof of 31 bytes, with its length before it.
+func TestConsistencyCutShort(t *testing.T) {
+	a := answer.Answer{Note: []byte("n"), Epoch: []byte("e"), Accounts: []answer.Account{{}}, Consistency: []leaf.Hash{{}}}
+	data, err := a.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := answer.Parse(data); err != nil {
+		t.Fatal(err)
+	}
+	const at = 2 + 2 + 1 // behind version and checkpoint
+	data[at+1] = 31
+	if _, err := answer.Parse(slices.Delete(data, at+2, at+3)); err == nil {
+		t.Error("parsed")
+	}
+}

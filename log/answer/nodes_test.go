@@ -1,6 +1,7 @@
 package answer_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -184,4 +185,36 @@ func raw(hashes []leaf.Hash) [][]byte {
 		out[i] = hashes[i][:]
 	}
 	return out
+}
+
+// Whichever hash the prover cannot get, it says so; nor does it prove leaves that
+// are not there.
+func TestNodesThatCannotBeHad(t *testing.T) {
+	tree := newTree(13)
+	positions := []uint64{0, 5, 12}
+	down := errors.New("down")
+	nodes, err := answer.Nodes(13, positions, tree.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range nodes { // each is one call here
+		calls := 0
+		if _, err := answer.Nodes(13, positions, func(level uint, index uint64) (leaf.Hash, error) {
+			if calls++; calls == at+1 {
+				return leaf.Hash{}, down
+			}
+			return tree.node(level, index)
+		}); !errors.Is(err, down) {
+			t.Errorf("node %d of %d: %v", at, len(nodes), err)
+		}
+	}
+	for what, positions := range map[string][]uint64{"none": nil, "one beyond the tree": {0, 13}} {
+		if nodes, err := answer.Nodes(13, positions, tree.node); err == nil {
+			t.Errorf("positions, %s: %d nodes", what, len(nodes))
+		}
+	}
+	used := tree.used(positions)
+	if path, err := answer.ExtractPath(13, []answer.Used{used[0], used[0], used[1], used[2]}, nodes, 5); err == nil {
+		t.Errorf("a position twice: a path of %d hashes", len(path))
+	}
 }
