@@ -34,10 +34,15 @@ func TestHonestEventsConvictNobody(t *testing.T) {
 		}
 		return evidence.VRF{Label: p.Account().Label(), Seq: seq, Proof: proof}
 	}
+	twice := must(w.tree().BrokenLeaves())
+	twice.Lines = append(twice.Lines, twice.Lines[1])
 	for what, f := range map[string]*evidence.File{
 		"a key introduced twice, with an ERASE between": must(w.tree().BrokenEvents(opens(1, 2, 3, 4, 5)...)),
 		"the same without the ERASE":                    must(w.tree().BrokenEvents(opens(1, 2, 4, 5)...)),
 		"the two alone":                                 must(w.tree().BrokenEvents(opens(1, 5)...)),
+		"two events, the later one first":               must(w.tree().BrokenEvents(opens(2, 1)...)),
+		"events of two accounts":                        must(w.tree().BrokenEvents(w.open(w.alice, 5), w.open(carol, 0))),
+		"GENESIS, shown twice":                          twice,
 		"an event's index and the VRF of another seq":   must(w.tree().WrongIndex(w.open(w.alice, 2), vrfOf(w.alice, 1))),
 		"an event's index and another account's VRF":    must(w.tree().WrongIndex(w.open(w.alice, 1), vrfOf(carol, 1))),
 	} {
