@@ -69,7 +69,7 @@ func (s *Store) rowsOf(table byte, yield func(store.Row) bool) (goOn bool) {
 		row := store.Row{Key: key(it.Key()).String()}
 		value, err := it.ValueAndErr()
 		if err == nil {
-			row.Value, err = parseRow(bytes.Clone(it.Key()), bytes.Clone(value))
+			row.Value, err = s.names.Load().parseRow(bytes.Clone(it.Key()), bytes.Clone(value))
 		}
 		if row.Err = err; err != nil {
 			row.Value = nil
@@ -84,16 +84,16 @@ func (s *Store) rowsOf(table byte, yield func(store.Row) bool) (goOn bool) {
 var errStray = errors.New("no row of a log has this key")
 
 // parseRow reads a row by its key; both slices are the row's from now on.
-func parseRow(k key, value []byte) (any, error) {
+func (n names) parseRow(k key, value []byte) (any, error) {
 	want := map[byte]int{tableLog: 10, tableAccount: 33, tablePrefix: 33, tableProof: 37, tableNote: 9, tableErased: 37, tableReserved: 9, tableState: 1, tableLayout: 1}
 	if len(k) == 0 || want[k[0]] != len(k) {
 		return nil, errStray
 	}
 	switch k[0] {
 	case tableLog:
-		return parseLogRow(k, value)
+		return n.parseLogRow(k, value)
 	case tableAccount:
-		return decodeAccount(name.AccountID(k[1:]), value)
+		return n.decodeAccount(name.AccountID(k[1:]), value)
 	case tablePrefix:
 		return decodePrefix(k, value)
 	case tableProof:
@@ -115,7 +115,7 @@ func parseRow(k key, value []byte) (any, error) {
 	}
 }
 
-func parseLogRow(k key, value []byte) (any, error) {
+func (n names) parseLogRow(k key, value []byte) (any, error) {
 	position, kind, err := k.place()
 	switch {
 	case err != nil:
@@ -125,7 +125,7 @@ func parseLogRow(k key, value []byte) (any, error) {
 	case kind == kindLeaf:
 		return store.LeafRow{Position: position, Data: value}, nil
 	case kind == kindEvent:
-		return decodeEvent(position, value)
+		return n.decodeEvent(position, value)
 	}
 	t := store.Tile{Level: int(kind - kindTile), Data: value}
 	if t.Level > maxTileLevel {

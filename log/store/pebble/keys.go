@@ -51,7 +51,7 @@ const (
 
 // layout changes with the meaning of any row, so that a program that does not
 // know a newer layout refuses it instead of reading it wrongly.
-const layout = "muster store 3"
+const layout = "muster store 4"
 
 // A key is a row's place. Its text names the row in errors.
 type key []byte

@@ -22,7 +22,9 @@ func options(cfg *Config) *pebbledb.Options {
 
 		CacheSize:    cfg.CacheBytes,
 		MemTableSize: uint64(cfg.MemTableBytes),
+		MaxOpenFiles: maxOpenFiles,
 	}
+	o.TargetFileSizes[0] = tableBytes // each level below has twice the one above
 	if cfg.Corrupted != nil {
 		o.EventListener = &pebbledb.EventListener{DataCorruption: func(i pebbledb.DataCorruptionInfo) {
 			cfg.Corrupted(fmt.Errorf("the store's file %s is damaged: %w", i.Path, i.Details))

@@ -73,7 +73,7 @@ func (s *Store) State() (st store.State, err error) {
 // Account is the newest committed state of an account.
 func (s *Store) Account(id name.AccountID) (a *store.Account, err error) {
 	err = s.read(accountKey(id), func(value []byte) error {
-		a, err = decodeAccount(id, value)
+		a, err = s.names.Load().decodeAccount(id, value)
 		return err
 	})
 	return a, err
@@ -93,7 +93,7 @@ func (s *Store) Position(index name.Index) (position uint64, err error) {
 // EventAt is the event at a position.
 func (s *Store) EventAt(position uint64) (e *store.Event, err error) {
 	err = s.read(eventKey(position), func(value []byte) error {
-		e, err = decodeEvent(position, value)
+		e, err = s.names.Load().decodeEvent(position, value)
 		return err
 	})
 	return e, err
@@ -129,7 +129,7 @@ func (s *Store) Events(from, to uint64) iter.Seq2[*store.Event, error] {
 			if err != nil || kind != kindEvent {
 				return true, err
 			}
-			e, err := decodeEvent(position, value)
+			e, err := s.names.Load().decodeEvent(position, value)
 			if err != nil {
 				return false, err
 			}

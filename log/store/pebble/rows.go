@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -37,14 +38,16 @@ func decodeState(value []byte) (st store.State, err error) {
 	return st, nil
 }
 
-// u64 previous | account[32] | u32 seq | opening[16] | u32 anchor | u32 erase | u8 n | n times u32 key_index | u16 len | body
+// u64 previous | account[32] | u32 seq | opening[16] | u32 anchor | u32 erase | u8 n | n times u32 key_index |
+// u8 form | u16 len | body
 //
-// The position is in the key. Once erased, opening is zero and body is empty.
-func encodeEvent(e *store.Event) ([]byte, error) {
+// The position is in the key. Once erased, opening is zero and body is empty. A body
+// of form short lacks the names that stand in it.
+func (n names) encodeEvent(e *store.Event) ([]byte, error) {
 	if len(e.Live) > maxLive {
 		return nil, fmt.Errorf("event with %d live devices, want at most %d", len(e.Live), maxLive)
 	}
-	b := cryptobyte.NewBuilder(make([]byte, 0, 71+4*len(e.Live)+len(e.Body)))
+	b := cryptobyte.NewBuilder(make([]byte, 0, 72+4*len(e.Live)+len(e.Body)))
 	b.AddUint64(e.Previous)
 	b.AddBytes(e.Account[:])
 	b.AddUint32(e.Seq)
@@ -55,14 +58,23 @@ func encodeEvent(e *store.Event) ([]byte, error) {
 	for _, i := range e.Live {
 		b.AddUint32(i)
 	}
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(e.Body) })
+	form := n.formOf(e)
+	b.AddUint8(form)
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+		if form == formWhole {
+			b.AddBytes(e.Body)
+			return
+		}
+		b.AddBytes(e.Body[:namesAt])
+		b.AddBytes(e.Body[namesEnd:])
+	})
 	return b.Bytes()
 }
 
-func decodeEvent(position uint64, value []byte) (*store.Event, error) {
+func (n names) decodeEvent(position uint64, value []byte) (*store.Event, error) {
 	e := &store.Event{Position: position}
 	s := cryptobyte.String(value)
-	var live uint8
+	var live, form uint8
 	var body cryptobyte.String
 	if !s.ReadUint64(&e.Previous) || !s.CopyBytes(e.Account[:]) || !s.ReadUint32(&e.Seq) || !s.CopyBytes(e.Opening[:]) ||
 		!s.ReadUint32(&e.Anchor) || !s.ReadUint32(&e.Erase) || !s.ReadUint8(&live) {
@@ -76,21 +88,28 @@ func decodeEvent(position uint64, value []byte) (*store.Event, error) {
 			return nil, fmt.Errorf("%w: event with fewer live devices than the %d it names", errForm, live)
 		}
 	}
-	if !s.ReadUint16LengthPrefixed(&body) || !s.Empty() {
+	if !s.ReadUint8(&form) || !s.ReadUint16LengthPrefixed(&body) || !s.Empty() {
 		return nil, fmt.Errorf("%w: event whose body has another length than it says", errForm)
 	}
-	if len(body) > 0 {
-		e.Body = append([]byte(nil), body...) // value is gone after the read
+	// value is gone after the read, so the body is copied.
+	switch {
+	case form == formShort && len(body) >= namesAt:
+		e.Body = slices.Concat(body[:namesAt], n.log[:], e.Account[:], body[namesAt:])
+	case form == formWhole && len(body) > 0:
+		e.Body = slices.Clone([]byte(body))
+	}
+	if form != n.formOf(e) {
+		return nil, fmt.Errorf("%w: event with a body of form %d, want %d", errForm, form, n.formOf(e))
 	}
 	return e, nil
 }
 
-// log[32] | u32 next | u32 generation | head[32] | primary | u8 n | n devices |
+// u8 form | log[32], unless form is short | u32 next | u32 generation | head[32] | primary | u8 n | n devices |
 // u32 n | n times u[32] | u64 position | u32 anchor | u32 erase
 //
 // with key = u8 len | len bytes (0 or 33), device = u32 key_index | key[33].
 // The account's name is in the key.
-func encodeAccount(a *store.Account) ([]byte, error) {
+func (n names) encodeAccount(a *store.Account) ([]byte, error) {
 	if len(a.Devices) > maxLive {
 		return nil, fmt.Errorf("account with %d devices, want at most %d", len(a.Devices), maxLive)
 	}
@@ -102,8 +121,13 @@ func encodeAccount(a *store.Account) ([]byte, error) {
 			return nil, fmt.Errorf("device %d: %w", a.Devices[i].KeyIndex, err)
 		}
 	}
-	b := cryptobyte.NewBuilder(make([]byte, 0, 127+37*len(a.Devices)+32*len(a.Introduced)))
-	b.AddBytes(a.Log[:])
+	b := cryptobyte.NewBuilder(make([]byte, 0, 128+37*len(a.Devices)+32*len(a.Introduced)))
+	if a.Log == n.log {
+		b.AddUint8(formShort)
+	} else {
+		b.AddUint8(formWhole)
+		b.AddBytes(a.Log[:])
+	}
 	b.AddUint32(a.Next)
 	b.AddUint32(a.Generation)
 	b.AddBytes(a.Head[:])
@@ -127,14 +151,20 @@ func encodeAccount(a *store.Account) ([]byte, error) {
 	return b.Bytes()
 }
 
-func decodeAccount(id name.AccountID, value []byte) (*store.Account, error) {
+func (n names) decodeAccount(id name.AccountID, value []byte) (*store.Account, error) {
 	a := new(store.Account)
 	a.ID = id
 	s := cryptobyte.String(value)
 	var primary cryptobyte.String
-	var devices uint8
+	var form, devices uint8
 	var introduced uint32
-	if !s.CopyBytes(a.Log[:]) || !s.ReadUint32(&a.Next) || !s.ReadUint32(&a.Generation) || !s.CopyBytes(a.Head[:]) ||
+	if !s.ReadUint8(&form) || form > formShort || (form == formWhole && (!s.CopyBytes(a.Log[:]) || a.Log == n.log)) {
+		return nil, fmt.Errorf("%w: account of another form", errForm)
+	}
+	if form == formShort {
+		a.Log = n.log
+	}
+	if !s.ReadUint32(&a.Next) || !s.ReadUint32(&a.Generation) || !s.CopyBytes(a.Head[:]) ||
 		!s.ReadUint8LengthPrefixed(&primary) || !s.ReadUint8(&devices) {
 		return nil, fmt.Errorf("%w: account of %d bytes", errForm, len(value))
 	}

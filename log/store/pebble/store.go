@@ -17,6 +17,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -52,6 +53,7 @@ type Store struct {
 	fs   vfs.FS
 	lock io.Closer
 
+	names  atomic.Pointer[names]
 	folder string // the engine's
 	wal    *walFS
 
@@ -132,7 +134,7 @@ func reopen(cfg *Config, o *pebbledb.Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkLayout(cfg); err != nil {
+	if err := errors.Join(s.checkLayout(cfg), s.readNames()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -142,6 +144,7 @@ func reopen(cfg *Config, o *pebbledb.Options) (*Store, error) {
 // deletes some, which would hurt a process that has them open.
 func open(cfg *Config, o *pebbledb.Options) (_ *Store, err error) {
 	s := &Store{fs: cfg.FS, lock: io.NopCloser(nil), folder: cfg.folder(), wal: &walFS{FS: o.FS}}
+	s.names.Store(&names{})
 	o.FS = s.wal
 	if cfg.FS == vfs.Default {
 		if s.lock, err = durable.Lock(cfg.FS.PathJoin(cfg.Dir, "LOCK")); err != nil {

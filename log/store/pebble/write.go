@@ -38,10 +38,10 @@ func batchBytes(b *store.Batch) int {
 		n += len(b.Leaves[i]) + rowBytes
 	}
 	for i := range b.Events {
-		n += 71 + 4*len(b.Events[i].Live) + len(b.Events[i].Body) + rowBytes
+		n += 72 + 4*len(b.Events[i].Live) + len(b.Events[i].Body) + rowBytes
 	}
 	for _, a := range b.Accounts {
-		n += 160 + 37*len(a.Devices) + 32*len(a.Introduced) + rowBytes
+		n += 128 + 37*len(a.Devices) + 32*len(a.Introduced) + rowBytes
 	}
 	return n + len(b.Prefix)*(33+40+rowBytes) + len(b.Tiles)*(tileBytes+rowBytes)
 }
@@ -55,6 +55,10 @@ type writer struct {
 func (w *writer) fill(b *store.Batch) error {
 	if err := w.continues(b); err != nil {
 		return err
+	}
+	if b.First == 0 && len(b.Leaves) > 0 {
+		n := namesOf(b.Leaves[0])
+		w.store.names.Store(&n)
 	}
 	for i, data := range b.Leaves {
 		if len(data) == 0 || len(data) > leaf.MaxSize {
@@ -77,7 +81,7 @@ func (w *writer) fill(b *store.Batch) error {
 		}
 	}
 	for _, a := range rising(b.Accounts, func(a, b **store.Account) int { return bytes.Compare((*a).ID[:], (*b).ID[:]) }) {
-		value, err := encodeAccount(*a)
+		value, err := w.store.names.Load().encodeAccount(*a)
 		if err != nil {
 			return fmt.Errorf("account %v: %w", (*a).ID, err)
 		}
@@ -123,7 +127,7 @@ func (w *writer) event(b *store.Batch, e *store.Event) error {
 	if e.Position < b.First || e.Position >= b.State.Size {
 		return fmt.Errorf("event at position %d, want %d <= position < %d", e.Position, b.First, b.State.Size)
 	}
-	value, err := encodeEvent(e)
+	value, err := w.store.names.Load().encodeEvent(e)
 	if err != nil {
 		return fmt.Errorf("event at position %d: %w", e.Position, err)
 	}
@@ -156,7 +160,7 @@ func (w *writer) erase(order store.Erasure) error {
 			continue
 		}
 		e.Body, e.Opening = nil, name.Opening{}
-		row, err := encodeEvent(e)
+		row, err := w.store.names.Load().encodeEvent(e)
 		if err != nil {
 			return err
 		}

@@ -34,6 +34,8 @@ type Model struct {
 	erase  []store.Erasure // to be ordered with the next epoch
 }
 
+const origin = name.Origin("keys.example.org/log1")
+
 // NewModel is a new store's.
 func NewModel(seed byte) *Model {
 	return &Model{
@@ -52,7 +54,7 @@ func (m *Model) Next(n int) *store.Batch {
 	}
 	m.erase = nil
 	if m.State.Size == 0 {
-		m.leaf(b, (&leaf.Genesis{Origin: "keys.example.org/log1", VRFKey: [32]byte{1}}).Bytes())
+		m.leaf(b, (&leaf.Genesis{Origin: origin, VRFKey: [32]byte{1}}).Bytes())
 	}
 	touched := make(map[name.AccountID]bool)
 	for range n {
@@ -77,6 +79,9 @@ func (m *Model) event(b *store.Batch) name.AccountID {
 	e := &store.Event{Account: a.ID, Seq: a.Next, Position: uint64(len(m.Leaves)), Previous: a.Position}
 	m.bytes(e.Opening[:])
 	e.Body = m.body()
+	if m.below(8) > 0 { // else a body that no event has, which is kept all the same
+		copy(e.Body[1:], slices.Concat(a.Log[:], a.ID[:]))
+	}
 	m.Pending = slices.DeleteFunc(m.Pending, func(p *store.Pending) bool { return p.Account == e.Account && p.Seq == e.Seq })
 	m.bytes(a.Head[:])
 	a.Next, a.Position = a.Next+1, e.Position
@@ -141,7 +146,11 @@ func (m *Model) account() *store.Account {
 		var id name.AccountID
 		m.bytes(id[:])
 		m.ids = append(m.ids, id)
-		m.Accounts[id] = &store.Account{Account: *event.NewAccount(name.LogID{9}, id), Erase: store.None}
+		log := origin.LogID()
+		if m.below(8) == 0 { // nor has any log an account of another
+			log = name.LogID{9}
+		}
+		m.Accounts[id] = &store.Account{Account: *event.NewAccount(log, id), Erase: store.None}
 	}
 	return m.Accounts[m.ids[m.below(len(m.ids))]]
 }
