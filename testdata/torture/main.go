@@ -2,7 +2,8 @@
 // of disks, comparisons with other libraries, fuzzing, and mutants of the
 // verifier. The tests are those of make test, with more seeds. What ran is kept in
 // docs/results/reliability.json after every chunk, so that a campaign that was
-// interrupted goes on where it was; at another commit it begins anew.
+// interrupted goes on where it was; a part whose tests or what they test became other
+// code begins anew.
 //
 //	go run ./testdata/torture                    all of it: many hours
 //	go run ./testdata/torture -scale 0.01        a hundredth of each part
@@ -54,6 +55,7 @@ func run(path string, scale float64, only string, cores int, list, page bool) er
 	if err != nil {
 		return err
 	}
+	c.arrange(all)
 	var todo []part
 	for _, p := range all {
 		if !wanted.MatchString(p.name) {
@@ -81,20 +83,28 @@ func run(path string, scale float64, only string, cores int, list, page bool) er
 func (c *campaign) runAll(ctx context.Context, todo []part, cores int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	next := make(chan part)
+	type job struct {
+		part
+		*result
+	}
+	next := make(chan job)
 	var all sync.WaitGroup
 	for range cores {
 		all.Go(func() {
-			for p := range next {
-				if err := c.runPart(ctx, p); err != nil {
+			for j := range next {
+				if err := c.runPart(ctx, j.part, j.result); err != nil {
 					cancel(err)
 				}
 			}
 		})
 	}
 	for _, p := range todo {
-		c.part(&p) // so that the page keeps the parts' order
-		next <- p
+		r, err := c.part(&p) // here, so that the page keeps the parts' order
+		if err != nil {
+			cancel(err)
+			break
+		}
+		next <- job{p, r}
 	}
 	close(next)
 	all.Wait()

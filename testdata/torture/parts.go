@@ -21,8 +21,10 @@ type part struct {
 	chunk uint64 // amount of one run, after which the results are kept
 
 	fuzz    bool
-	mutants bool
+	mutants string   // package whose checks are removed in turn
+	noticed []string // packages whose tests must notice, too
 	lies    bool
+	starts  bool   // the built program
 	amount  string // environment variable that takes the amount itself; "": MUSTER_SEEDS takes from:to
 }
 
@@ -63,15 +65,15 @@ var parts = []part{
 		blind: "As above; the client's state lies on a disk of its own, where each file is the old one or the new one.",
 	},
 	{
-		name: "kill -9", pkg: "./testdata/interop", test: "^TestKillUnderLoad$", whole: 500, chunk: 25, what: "kills of a real server under load, 2000 acknowledged events each",
+		name: "kill -9", starts: true, pkg: "./testdata/interop", test: "^TestKillUnderLoad$", whole: 500, chunk: 25, what: "kills of a real server under load, 2000 acknowledged events each",
 		blind: "The page cache outlives the process: a kill tests the order of what is done, not that it reaches the disk.",
 	},
 	{
-		name: "kill -9, read by a client", pkg: "./cmd/muster", test: "^TestKill$", whole: 100, chunk: 25, amount: "MUSTER_TEST_KILLS", what: "kills, before and after which a client with a state verifies all histories",
+		name: "kill -9, read by a client", starts: true, pkg: "./cmd/muster", test: "^TestKill$", whole: 100, chunk: 25, amount: "MUSTER_TEST_KILLS", what: "kills, before and after which a client with a state verifies all histories",
 		blind: "As above.",
 	},
 	{
-		name: "kill -9 of a witness", pkg: "./cmd/muster", test: "^TestWitnessKill$", whole: 100, chunk: 25, amount: "MUSTER_TEST_KILLS", what: "rounds of three lives, in which two forks ask for a cosignature",
+		name: "kill -9 of a witness", starts: true, pkg: "./cmd/muster", test: "^TestWitnessKill$", whole: 100, chunk: 25, amount: "MUSTER_TEST_KILLS", what: "rounds of three lives, in which two forks ask for a cosignature",
 		blind: "As above.",
 	},
 	{
@@ -98,15 +100,24 @@ var parts = []part{
 		name: liesName, lies: true, whole: uint64(len(classes)), chunk: uint64(len(classes)), what: "classes of lies",
 		blind: "Lies that somebody thought of.",
 	},
-	{
-		name: "mutants of the verifier", mutants: true, whole: 1, chunk: 1, what: "checks removed in turn",
-		blind: "A mutant lacks one whole check; wrong constants are the fuzzers' and the vectors' business.",
-	},
 }
 
-// allParts are those and every fuzz target that the tree has.
+// allParts are the mutants of each package that judges, those above, and every fuzz
+// target that the tree has.
 func allParts() ([]part, error) {
-	all := parts
+	judges, err := exec.Command("go", "run", "./testdata/torture/mutants", "-packages").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go run ./testdata/torture/mutants: %w", err)
+	}
+	var all []part
+	for line := range strings.Lines(string(judges)) {
+		pkgs := strings.Fields(line)
+		all = append(all, part{
+			name: "mutants of " + strings.TrimPrefix(pkgs[0], "./"), mutants: pkgs[0], noticed: pkgs[1:], whole: 1, chunk: 1, what: "time that each check was removed in turn",
+			blind: "A mutant lacks one whole check; wrong constants are the fuzzers' and the vectors' business.",
+		})
+	}
+	all = append(all, parts...)
 	out, err := exec.Command("go", "list", "./...").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
@@ -141,4 +152,20 @@ func fuzzTargets(dir string) (targets []string, err error) {
 		}
 	}
 	return targets, err
+}
+
+// packages are those whose tests a part runs.
+func (p *part) packages() (pkgs []string) {
+	switch {
+	case p.mutants != "":
+		return append([]string{"./testdata/torture/mutants", p.mutants}, p.noticed...)
+	case p.lies:
+		for _, c := range classes {
+			for pkg := range c.tests {
+				pkgs = append(pkgs, "./"+pkg)
+			}
+		}
+		return pkgs
+	}
+	return []string{p.pkg}
 }

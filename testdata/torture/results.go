@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,14 +18,14 @@ import (
 	"github.com/musterlog/muster/testdata/machine"
 )
 
-// campaign is what ran at one commit on one machine.
+// campaign is what ran.
 type campaign struct {
-	Commit  string          `json:"commit"`
-	Begun   time.Time       `json:"begun"`
-	Changed time.Time       `json:"changed"`
-	Machine machine.Machine `json:"machine"`
-	Parts   []*result       `json:"parts"`
+	Begun    time.Time         `json:"begun"`
+	Changed  time.Time         `json:"changed"`
+	Machines []machine.Machine `json:"machines"` // on which it ran, one after the other
+	Parts    []*result         `json:"parts"`
 
+	tree *tree
 	path string // of this file
 	temp string // of test binaries
 
@@ -39,6 +38,8 @@ type campaign struct {
 // result is what became of one part.
 type result struct {
 	Name     string            `json:"name"`
+	Commit   string            `json:"commit"`
+	Code     string            `json:"code"` // of tests and what they test: see tree.code
 	What     string            `json:"what"`
 	Blind    string            `json:"blind_spot"`
 	Done     uint64            `json:"done"`
@@ -53,48 +54,65 @@ type failure struct {
 	Output string   `json:"output"`
 }
 
-// load takes up a campaign of this commit, or begins one.
+// load takes up a campaign, or begins one.
 func load(path string) (*campaign, error) {
-	commit, err := exec.Command("git", "rev-parse", "HEAD").Output()
-	if err != nil {
-		return nil, fmt.Errorf("git rev-parse: %w: run it in the repository's folder", err)
-	}
-	now := &campaign{Commit: strings.TrimSpace(string(commit)), Begun: time.Now().UTC(), Machine: machine.This(), path: path, built: map[string]bool{}}
-	if now.temp, err = filepath.Abs(filepath.Join("bin", "torture")); err != nil {
+	c := &campaign{Begun: time.Now().UTC(), path: path, built: map[string]bool{}}
+	var err error
+	if c.tree, err = readTree(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(now.temp, 0o755); err != nil {
+	if c.temp, err = filepath.Abs(filepath.Join("bin", "torture")); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.temp, 0o755); err != nil {
 		return nil, err
 	}
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return now, nil
+	if err == nil {
+		err = json.Unmarshal(data, c)
 	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading %s: %w: move it away to begin anew", path, err)
+	}
+	if m := machine.This(); !slices.Contains(c.Machines, m) {
+		c.Machines = append(c.Machines, m)
+	}
+	return c, nil
+}
+
+// arrange puts results in the order of the parts, and drops those of parts that are no more.
+func (c *campaign) arrange(all []part) {
+	place := func(r *result) int { return slices.IndexFunc(all, func(p part) bool { return p.name == r.Name }) }
+	c.Parts = slices.DeleteFunc(c.Parts, func(r *result) bool { return place(r) < 0 })
+	slices.SortStableFunc(c.Parts, func(a, b *result) int { return cmp.Compare(place(a), place(b)) })
+}
+
+func shortCommit(id string) string {
+	hash, changes, _ := strings.Cut(id, " ")
+	return strings.TrimSpace(fmt.Sprintf("%.12s %s", hash, changes))
+}
+
+// part is what became of a part so far, if its code is what it was; else it begins anew.
+func (c *campaign) part(p *part) (*result, error) {
+	code, err := c.tree.code(p)
 	if err != nil {
 		return nil, err
 	}
-	before := &campaign{path: path, temp: now.temp, built: now.built}
-	if err := json.Unmarshal(data, before); err != nil {
-		return nil, fmt.Errorf("reading %s: %w: move it away to begin anew", path, err)
-	}
-	if before.Commit != now.Commit {
-		fmt.Printf("%s is of commit %.12s: beginning anew at %.12s\n", path, before.Commit, now.Commit)
-		return now, nil
-	}
-	return before, nil
-}
-
-func (c *campaign) part(p *part) *result {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := &result{Name: p.name, Commit: c.tree.commit, Code: code, Counts: map[string]uint64{}, Failures: []failure{}}
 	i := slices.IndexFunc(c.Parts, func(r *result) bool { return r.Name == p.name })
 	if i < 0 {
-		c.Parts = append(c.Parts, &result{Name: p.name, Counts: map[string]uint64{}, Failures: []failure{}})
-		i = len(c.Parts) - 1
+		i = len(c.Parts)
+		c.Parts = append(c.Parts, now)
 	}
 	r := c.Parts[i]
+	if r.Code != code || strings.HasSuffix(c.tree.commit, changed) || strings.HasSuffix(r.Commit, changed) {
+		r = now
+		c.Parts[i] = r
+	}
 	r.What, r.Blind = p.what, p.blind
-	return r
+	return r, nil
 }
 
 func (c *campaign) save() error {
@@ -112,11 +130,14 @@ func (c *campaign) save() error {
 // page writes what people read.
 func (c *campaign) page() error {
 	var s strings.Builder
-	fmt.Fprintf(&s, "# Reliability\n\nCommit %.12s, %s, %s, %d cores, %s, %s. Made by `make torture` from [reliability.json](reliability.json), which has every figure.\n\n",
-		c.Commit, c.Changed.Format(time.DateOnly), c.Machine.CPU, c.Machine.Cores, c.Machine.Kernel, c.Machine.Go)
-	s.WriteString("| part | amount | failures | hours |\n|---|---|---|---|\n")
+	fmt.Fprintf(&s, "# Reliability\n\nMade by `make torture` from [reliability.json](reliability.json), which has every figure; %s", c.Changed.Format(time.DateOnly))
+	for _, m := range c.Machines {
+		fmt.Fprintf(&s, "; %s, %d cores, %s, kernel %s, %s", m.CPU, m.Cores, m.OS, m.Kernel, m.Go)
+	}
+	s.WriteString(".\nA part's result stands until its tests or what they test are other code; its commit is that of its beginning.\n\n" +
+		"| part | commit | amount | failures | hours |\n|---|---|---|---|---|\n")
 	for _, r := range c.Parts {
-		fmt.Fprintf(&s, "| %s | %d %s | %d | %.2f |\n", r.Name, r.Done, r.What, len(r.Failures), r.Seconds/3600)
+		fmt.Fprintf(&s, "| %s | %s | %d %s | %d | %.2f |\n", r.Name, shortCommit(r.Commit), r.Done, r.What, len(r.Failures), r.Seconds/3600)
 	}
 	for _, r := range c.Parts {
 		if strings.HasPrefix(r.Name, "fuzz ") && len(r.Failures) == 0 {

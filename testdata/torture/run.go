@@ -17,8 +17,7 @@ import (
 )
 
 // runPart runs what is missing of a part, a chunk at a time.
-func (c *campaign) runPart(ctx context.Context, p part) error {
-	r := c.part(&p)
+func (c *campaign) runPart(ctx context.Context, p part, r *result) error {
 	if r.Done >= p.whole {
 		return nil
 	}
@@ -79,7 +78,7 @@ func (c *campaign) took(p *part, r *result, n uint64, took time.Duration, out []
 // build makes a part's test binary, once for all parts of its package. Its folder
 // says which module it belongs to.
 func (c *campaign) build(p part) (string, error) {
-	if p.mutants || p.lies {
+	if p.mutants != "" || p.lies {
 		return "", nil
 	}
 	name := strings.NewReplacer("/", "_", ".", "_").Replace(p.pkg)
@@ -106,8 +105,8 @@ func (c *campaign) build(p part) (string, error) {
 func (c *campaign) command(p part, binary string, done, n uint64) *exec.Cmd {
 	var cmd *exec.Cmd
 	switch {
-	case p.mutants:
-		cmd = exec.Command("go", "run", "./testdata/torture/mutants")
+	case p.mutants != "":
+		cmd = exec.Command("go", "run", "./testdata/torture/mutants", "-only", "^"+strings.TrimPrefix(p.mutants, "./")+"$")
 	case p.lies:
 		cmd = liesCommand()
 	case p.fuzz: // what was found interesting is kept beside the binary, for the next chunk

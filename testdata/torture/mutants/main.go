@@ -5,7 +5,7 @@
 // Nothing in the tree is changed: the go command reads the mutants from an overlay.
 //
 //	go run ./testdata/torture/mutants                      all: an hour at most
-//	go run ./testdata/torture/mutants -only verifier       packages that match
+//	go run ./testdata/torture/mutants -only ^verifier$     packages that match
 //	go run ./testdata/torture/mutants -sample 20           every 20th mutant
 package main
 
@@ -16,6 +16,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // target is what is mutated: the files of a package that judge. Those that make
@@ -38,17 +39,23 @@ var targets = []target{
 func main() {
 	only := flag.String("only", "", "`regexp` of the packages to mutate")
 	sample := flag.Int("sample", 1, "run every n-th mutant")
-	from := flag.Int("from", 0, "begin at this one, to go on after an interruption")
 	short := flag.Bool("short", false, "let no test take its time")
 	list := flag.Bool("list", false, "list the mutants and end")
+	packages := flag.Bool("packages", false, "list the packages, each with those whose tests must notice, and end")
 	flag.Parse()
-	if err := run(*only, *sample, *from, *short, *list); err != nil {
+	if *packages {
+		for _, t := range targets {
+			fmt.Println("./"+t.dir, strings.Join(t.tests, " "))
+		}
+		return
+	}
+	if err := run(*only, *sample, *short, *list); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
 }
 
-func run(only string, sample, from int, short, list bool) error {
+func run(only string, sample int, short, list bool) error {
 	wanted, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -84,7 +91,7 @@ func run(only string, sample, from int, short, list bool) error {
 	}
 	var killed, known int
 	var survived []string
-	for i := from; i < len(all); i += sample {
+	for i := 0; i < len(all); i += sample {
 		m := all[i]
 		switch by := s.kill(m); {
 		case by != "":
