@@ -161,8 +161,9 @@ func (l *Log) checkHead() error {
 	}
 	size := l.seq.state.Size
 	if raw == nil {
-		if l.seq.state.Epochs == 1 {
-			return nil // Create ended between its commit and its signature
+		if l.seq.state.Epochs == 1 { // Create ended between its commit and its signature, or a backup is that old
+			return readOnly(toldUnknown, "no signed head beside a store without events. If `muster init` was interrupted here, delete the folder and run it again; "+
+				"if the store was restored, bring the newest signed-head file back: what was signed last cannot be known without it")
 		}
 		return readOnly(toldUnknown, "no signed head beside a store of %d leaves: was it restored without it? what was signed last cannot be known. Bring the newest signed-head file back", size)
 	}
@@ -189,6 +190,12 @@ func (l *Log) checkHead() error {
 	if name.TreeRoot(root) != note.Root {
 		return &Forked{Note: raw, told: toldHistory, Why: fmt.Sprintf("the store's root at size %d is %x, but %s was signed: the store was changed; going on would fork the log. "+
 			"`muster fsck` says where it differs; bring back a copy that is whole", note.Size, root, note.Root)}
+	}
+	if note.Size == size {
+		return nil
+	}
+	if err := l.recheck(); err != nil {
+		return readOnly(toldDamaged, "the newest epoch, which is not signed yet, contradicts itself: %w. `muster fsck` says where; bring back a copy of the store from before it", err)
 	}
 	return nil
 }

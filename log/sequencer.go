@@ -1,7 +1,6 @@
 package log
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -204,38 +203,6 @@ func (t *ticket) place(position uint64) {
 	logged := *t.after // which others read
 	logged.Position = position
 	t.logged = &logged
-}
-
-// readBack recomputes from the store's bytes what is about to be signed: a bit
-// that flipped on the way to the disk must not get a signature.
-func (l *Log) readBack(b *store.Batch, hashes []leaf.Hash) error {
-	i := 0
-	for data, err := range l.cfg.Store.Leaves(b.First, b.State.Size) {
-		if err != nil {
-			return err
-		}
-		if i >= len(hashes) || leaf.HashOf(data) != hashes[i] {
-			return fmt.Errorf("leaf %d differs", b.First+uint64(i))
-		}
-		i++
-	}
-	if i != len(hashes) {
-		return fmt.Errorf("%d leaves, %d were stored", i, len(hashes))
-	}
-	i = 0
-	for e, err := range l.cfg.Store.Events(b.First, b.State.Size) {
-		if err != nil {
-			return err
-		}
-		if i >= len(b.Events) || e.Opening != b.Events[i].Opening || !bytes.Equal(e.Body, b.Events[i].Body) {
-			return fmt.Errorf("event %d differs", i)
-		}
-		i++
-	}
-	if i != len(b.Events) {
-		return fmt.Errorf("%d events, %d were stored", i, len(b.Events))
-	}
-	return nil
 }
 
 // sign makes the committed tree's checkpoint. It returns once the signed head
