@@ -133,7 +133,6 @@ func (g *globals) monitorConfig(f *monitorFlags) (monitor.Config, error) {
 		return cfg, err
 	}
 	cfg.Out, cfg.Now = g.out, time.Now
-	cfg.Report = func(err error) { g.say("%v", err) }
 	return cfg, nil
 }
 

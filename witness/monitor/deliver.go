@@ -77,9 +77,7 @@ func (m *Monitor) post(ctx context.Context) error {
 func (m *Monitor) backOff(err error) {
 	m.backoff = min(max(2*m.backoff, minBackoff), maxBackoff)
 	m.nextPost = m.cfg.Now().Add(m.backoff)
-	if m.cfg.Report != nil {
-		m.cfg.Report(fmt.Errorf("%w: %d alerts wait; the next try is in %v", err, len(m.journal.Queue), m.backoff))
-	}
+	m.cfg.Logger.Warn("alerts wait for the webhook", "waiting", len(m.journal.Queue), "retry", m.backoff, "error", err)
 }
 
 func (m *Monitor) pop(n int) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -25,11 +26,11 @@ type Config struct {
 	Dir      string             // of the journal and of evidence; one monitor at a time
 	Disk     durable.Disk       // where Dir lies; zero: the operating system's
 
-	Promised []Promised  // what the log has promised about the accounts
-	Approved *Approvals  // what the owner expects; nil: nothing
-	Out      io.Writer   // takes one JSON line for each alert
-	Hook     Hook        // takes each alert after it was printed; nil: nobody
-	Report   func(error) // is told of a hook that fails; nil: nobody
+	Promised []Promised   // what the log has promised about the accounts
+	Approved *Approvals   // what the owner expects; nil: nothing
+	Out      io.Writer    // takes one JSON line for each alert
+	Hook     Hook         // takes each alert after it was printed; nil: nobody
+	Logger   *slog.Logger // of what is no alert: a hook that fails, an account that the log does not know; nil: slog.Default()
 
 	Files follow.Source // the log's public files, to prove what a failure leaves open; nil: that stays open
 	Scan  bool          // reads every leaf of Files for the indexes that only the accounts' events can have
@@ -52,8 +53,9 @@ type Monitor struct {
 	client  *verifier.Client
 	origin  name.Origin
 	journal *journal
-	dirty   bool         // the journal has what is not on the disk
-	kept    map[int]bool // promises that are settled, by their place in Promised
+	dirty   bool                     // the journal has what is not on the disk
+	kept    map[int]bool             // promises that are settled, by their place in Promised
+	unknown map[name.Identifier]bool // accounts of which was said that the log does not know them
 	lock    io.Closer
 
 	backoff  time.Duration // of the hook; 0: it took the last alert
@@ -75,11 +77,12 @@ func New(cfg Config) (*Monitor, error) {
 	if err := cfg.checkPromised(); err != nil {
 		return nil, err
 	}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	cfg.Interval = cmp.Or(cfg.Interval, DefaultInterval)
 	cfg.Repeat = cmp.Or(cfg.Repeat, DefaultRepeat)
 	cfg.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
 	m := &Monitor{
-		cfg: cfg, kept: map[int]bool{}, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: cfg.Disk.Replace,
+		cfg: cfg, kept: map[int]bool{}, unknown: map[name.Identifier]bool{}, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: cfg.Disk.Replace,
 		client: &verifier.Client{Verifier: cfg.Verifier, Store: cfg.Store, Source: source{cfg.Source}, Now: cfg.Now},
 	}
 	if err := cfg.Disk.MakeFolder(m.path("evidence")); err != nil {
@@ -169,8 +172,19 @@ func (m *Monitor) watch(ctx context.Context, account name.Identifier, v *view, o
 		m.failed(ctx, account, w, err, o)
 		return nil
 	}
+	m.missed(account, &result.Accounts[0])
 	m.recovered(account, w)
 	return nil
+}
+
+// missed says once of an account that the log does not know it. Of a name that
+// was mistyped there is never anything to tell, and who waits for alerts must not
+// take that for peace.
+func (m *Monitor) missed(account name.Identifier, f *verifier.Found) {
+	if f.Status == verifier.Unknown && !m.unknown[account] {
+		m.unknown[account] = true
+		m.cfg.Logger.Warn("the log knows no such account yet: is its name right? it is watched all the same", "account", account, "origin", m.origin)
+	}
 }
 
 // look asks for the devices, which costs little, and for the history only if

@@ -314,12 +314,10 @@ func TestWebhookAway(t *testing.T) {
 	r.hook = hook
 	r.logs(r.phone.Register(), r.phone.Add())
 	m := r.open()
-	var told []error
-	m.cfg.Report = func(err error) { told = append(told, err) }
 	alerts, o := r.pass(m)
 	want(t, alerts, "registered 0 high ALARM", "device-added 1 high ALARM")
-	if o.Waiting != 2 || len(told) != 1 {
-		t.Errorf("%d wait, told %v", o.Waiting, told)
+	if said := r.said.String(); o.Waiting != 2 || strings.Count(said, "\n") != 1 || !strings.Contains(said, "waiting=2") {
+		t.Errorf("%d wait, said %s", o.Waiting, said)
 	}
 	m.Close()
 	away = false
@@ -330,6 +328,35 @@ func TestWebhookAway(t *testing.T) {
 		t.Errorf("%d still wait", o.Waiting)
 	}
 	want(t, parse(t, bytes.Join(got, []byte("\n"))), "registered 0 high ALARM", "device-added 1 high ALARM", "erased 2 critical ALARM")
+}
+
+// An account that the log does not know may be a name that was mistyped: a
+// monitor says so once, and watches it.
+func TestUnknownAccount(t *testing.T) {
+	r := newRig(t)
+	r.logs()
+	for range 2 {
+		m := r.open()
+		r.said.Reset()
+		for range 2 {
+			alerts, o := r.pass(m)
+			want(t, alerts)
+			if o.Failed || o.Unreachable {
+				t.Errorf("outcome %+v", o)
+			}
+		}
+		if said := r.said.String(); strings.Count(said, "knows no such account") != 1 || !strings.Contains(said, "account=alice") {
+			t.Errorf("said %q, want one line about alice", said)
+		}
+		m.Close()
+	}
+	r.said.Reset()
+	r.logs(r.phone.Register())
+	alerts, _ := r.once()
+	want(t, alerts, "registered 0 high ALARM")
+	if said := r.said.String(); said != "" {
+		t.Errorf("said %q of an account that is there", said)
+	}
 }
 
 // The back-off doubles, ends, and starts over.

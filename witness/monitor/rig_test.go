@@ -43,7 +43,7 @@ type rig struct {
 	front http.HandlerFunc // answers before the log does; nil: the log
 
 	dir, state string
-	out        bytes.Buffer
+	out, said  bytes.Buffer
 	late       time.Duration // how much later than the log's newest epoch it is
 	approved   *Approvals
 	hook       Hook
@@ -111,7 +111,7 @@ func (r *rig) config() Config {
 	cfg := Config{
 		Verifier: &verifier.Verifier{Policy: r.policy}, Store: states, Source: c, Accounts: r.accounts, Dir: r.dir,
 		Approved: r.approved, Out: &r.out, Hook: r.hook, Now: r.now, Timeout: 10 * time.Second,
-		Files: c, Scan: r.scan, Promised: r.promised,
+		Files: c, Scan: r.scan, Promised: r.promised, Logger: slog.New(slog.NewTextHandler(&r.said, nil)),
 	}
 	return cfg
 }

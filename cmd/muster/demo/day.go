@@ -72,7 +72,7 @@ func (d *day) openMonitor(dir string) error {
 	}
 	d.monitor, err = monitor.New(monitor.Config{
 		Verifier: d.alice.app.Verifier, Store: states, Source: d.alice.log, Accounts: []name.Identifier{alice},
-		Dir: filepath.Join(dir, "monitor"), Out: &d.alerts, Now: time.Now,
+		Dir: filepath.Join(dir, "monitor"), Out: &d.alerts, Now: time.Now, Logger: quiet,
 	})
 	return err
 }

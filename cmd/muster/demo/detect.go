@@ -156,7 +156,7 @@ func (s *scene) openMonitor(whom *person) error {
 	w.Monitor, err = monitor.New(monitor.Config{
 		Verifier: who.app.Verifier, Store: states, Source: who.log, Accounts: []name.Identifier{whom.id},
 		Dir: filepath.Join(s.dir, "monitor"), Out: &w.out, Now: time.Now,
-		Files: who.log, Scan: true,
+		Files: who.log, Scan: true, Logger: quiet,
 	})
 	s.monitor = w
 	return err

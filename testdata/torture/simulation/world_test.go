@@ -331,7 +331,7 @@ func newOwner(w *world) *owner {
 	c := newClient(w, 99)
 	f := files{w.newLink(), w}
 	o.cfg = monitor.Config{
-		Verifier: c.Verifier, Store: c.Store, Source: f, Files: f, Scan: true, Dir: filepath.Join(w.dir, "monitor"), Out: &o.out, Now: time.Now,
+		Verifier: c.Verifier, Store: c.Store, Source: f, Files: f, Scan: true, Dir: filepath.Join(w.dir, "monitor"), Out: &o.out, Now: time.Now, Logger: quiet,
 	}
 	for _, p := range w.people {
 		o.cfg.Accounts = append(o.cfg.Accounts, p.phone.Identifier)
