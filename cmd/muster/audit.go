@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -62,8 +61,7 @@ func (g *globals) audit(ctx context.Context, f *auditFlags) error {
 	if err != nil {
 		return err
 	}
-	logger := slog.New(slog.NewTextHandler(g.err, nil))
-	a, err := auditor.Open(auditor.Config{Dir: f.dir, Log: key, Source: source, Logger: logger})
+	a, err := auditor.Open(auditor.Config{Dir: f.dir, Log: key, Source: source})
 	if err != nil {
 		return err
 	}
@@ -74,7 +72,7 @@ func (g *globals) audit(ctx context.Context, f *auditFlags) error {
 		g.say("auditing %s", key.Name)
 		err = a.Run(ctx)
 	default:
-		err = g.auditor(ctx, a, key, logger, f)
+		err = g.auditor(ctx, a, key, f)
 	}
 	return errors.Join(err, a.Close())
 }
@@ -94,7 +92,7 @@ func (g *globals) auditOnce(ctx context.Context, a *auditor.Auditor) error {
 
 // auditor cosigns until ctx ends. Once the log has broken a rule it goes on to
 // answer, with 503 and why.
-func (g *globals) auditor(ctx context.Context, a *auditor.Auditor, key checkpoint.Key, logger *slog.Logger, f *auditFlags) error {
+func (g *globals) auditor(ctx context.Context, a *auditor.Auditor, key checkpoint.Key, f *auditFlags) error {
 	keys := cosignerDir{f.dir, "auditor"}
 	// A key without its state, or a state without its key, is a folder that lost
 	// something: it is not made anew under the old name.
@@ -104,7 +102,7 @@ func (g *globals) auditor(ctx context.Context, a *auditor.Auditor, key checkpoin
 		return err
 	}
 	w, err := witness.Open(witness.Config{
-		Dir: f.dir, Init: begin, Logs: []witness.Log{{Key: key}}, Cosigners: cosigners, Check: a.Judge, Logger: logger,
+		Dir: f.dir, Init: begin, Logs: []witness.Log{{Key: key}}, Cosigners: cosigners, Check: a.Judge,
 	})
 	if errors.Is(err, witness.ErrNoState) {
 		return fmt.Errorf("%w: restore it as it last was, or delete %s and begin as a new auditor with another key", err, f.dir)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -30,7 +31,9 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	t := &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	slog.SetDefault(t.logger()) // also for net/http, which only knows package log
+	os.Exit(run(ctx, os.Args[1:], t))
 }
 
 // run is the whole command; tests call it as the binary does.

@@ -151,6 +151,11 @@ func (p *process) stop() error {
 	if p.err != nil {
 		return fmt.Errorf("the server stopped with %w:\n%s", p.err, p.stderr())
 	}
+	for line := range strings.Lines(p.stderr()) {
+		if !strings.HasPrefix(line, "muster: ") {
+			return fmt.Errorf("the server said without its name: %s", line)
+		}
+	}
 	return nil
 }
 

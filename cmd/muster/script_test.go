@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -39,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"setenv": scriptSetenv,
 			"events": scriptEvents,
 			"frames": scriptFrames,
+			"awaits": scriptAwaits,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -108,6 +110,26 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if stderr := ts.ReadFile("stderr"); code != 0 && !strings.Contains(stderr, "muster: ") {
 		ts.Fatalf("failed without saying why")
+	}
+}
+
+// scriptAwaits waits until something that runs in the background has written a
+// line that matches:
+//
+//	awaits FILE REGEXP
+func scriptAwaits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: awaits FILE REGEXP")
+	}
+	want := regexp.MustCompile("(?m)" + args[1])
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		said, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && want.Match(said) {
+			return
+		}
+		if time.Since(began) > patience {
+			ts.Fatalf("waited in vain for %q in %s: %v\n%s", args[1], args[0], err, said)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 )
@@ -17,6 +18,23 @@ type terminal struct {
 
 func (t *terminal) say(format string, args ...any) {
 	fmt.Fprintf(t.err, "muster: "+format+"\n", args...)
+}
+
+// logger has what a server finds while it runs: lines of slog's text form,
+// behind the same "muster: ".
+func (t *terminal) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(sayer{t}, nil))
+}
+
+// sayer says whole lines.
+type sayer struct{ *terminal }
+
+func (s sayer) Write(line []byte) (int, error) {
+	// In one write, so that lines of several goroutines stay whole.
+	if _, err := fmt.Fprintf(s.err, "muster: %s", line); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 func (t *terminal) print(format string, args ...any) {

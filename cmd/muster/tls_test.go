@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -218,6 +219,9 @@ func TestServeClientCertificates(t *testing.T) {
 			t.Errorf("a client with %s: %v", what, err)
 		}
 	}
+	until(t, "net/http tells of the refused ones in the server's words", func(context.Context) bool {
+		return regexp.MustCompile(`(?m)^muster: time=\S+ level=INFO msg="http: TLS handshake error`).MatchString(p.stderr())
+	})
 }
 
 // The command itself, with the system's authorities.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -67,7 +66,7 @@ func (g *globals) witness(ctx context.Context, f *witnessFlags) error {
 		g.say("this witness has a key but no state: from now on it believes what each log shows it first. If it has ever cosigned, that helps a log to fork: stop it, and bring its state back or give it a new --dir and key")
 	}
 	w, err := witness.Open(witness.Config{
-		Dir: f.dir, Init: f.init, Logs: logs, Cosigners: cosigners, Logger: slog.New(slog.NewTextHandler(g.err, nil)),
+		Dir: f.dir, Init: f.init, Logs: logs, Cosigners: cosigners,
 	})
 	if errors.Is(err, witness.ErrNoState) {
 		return fmt.Errorf("%w: restore it as it last was; --init only for a witness that has never cosigned, since it believes what each log shows it first", err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,9 @@ func TestWitness(t *testing.T) {
 	}
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("SIGTERM ended it after %v, want 5 s", took)
+	}
+	if !regexp.MustCompile(`(?m)^muster: time=\S+ level=ERROR msg="FORK: `).MatchString(p.stderr()) {
+		t.Errorf("of the fork it says:\n%s", p.stderr())
 	}
 	files, err := filepath.Glob(filepath.Join(r.dir, "evidence", "*.evidence"))
 	if err != nil || len(files) != 1 {
