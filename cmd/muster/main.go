@@ -131,5 +131,10 @@ list they are given; owners see every event on their account.`,
 	add("operate", initCommand(g), serveCommand(g), sealCommand(g), fsckCommand(g), backupCommand(g), recoverCommand(g), submitCommand(g), importCommand(g), benchCommand(g), operatorCommand(g), tokenCommand(g))
 	add("honest", witnessCommand(g), auditCommand(g), monitorCommand(g), evidenceCommand(g))
 	root.AddCommand(demoCommand(g), versionCommand(g))
+	for _, c := range root.Commands() {
+		if only, ok := heeds[c.Name()]; ok {
+			helpWith(c, only)
+		}
+	}
 	return root
 }
