@@ -59,7 +59,7 @@ func (g *globals) agent(id string, f *agentFlags) (*agent, error) {
 	}
 	a.Agent = &device.Agent{
 		Account: ids[0].AccountID(), Verifier: device.FromClient(r.Client),
-		Submitter: r.source, Journal: journal, Now: time.Now,
+		Submitter: &patient{Client: r.source, say: g.say}, Journal: journal, Now: time.Now,
 	}
 	return a, nil
 }
@@ -81,7 +81,7 @@ func (a *agent) ready(ctx context.Context) (*device.Standing, *device.Draft, err
 	d := s.Pending.Wanted()
 	a.say("a %s signed earlier, seq %d, may not have arrived: sending it again", d.Payload().Type, d.Payload().Seq)
 	if _, err := a.Resend(ctx); err != nil {
-		return nil, nil, fmt.Errorf("%w (`muster confirm %s` takes it back)", err, a.id)
+		return nil, nil, a.explain(err, s)
 	}
 	s, err = a.refresh(ctx)
 	return s, d, err
@@ -122,11 +122,17 @@ type sentJSON struct {
 	Devices   []deviceJSON `json:"devices"`
 }
 
-func (a *agent) explain(err error) error {
-	if errors.Is(err, device.ErrPending) {
-		return fmt.Errorf("%w: run the command again to send it again, or `muster confirm %s` to take it back", err, a.id)
+// explain says what can be done about an event that did not get through. What
+// makes an account cannot be taken back.
+func (a *agent) explain(err error, s *device.Standing) error {
+	if !errors.Is(err, device.ErrPending) {
+		return err
 	}
-	return err
+	err = fmt.Errorf("%w; nothing is lost: run the command again, it sends the same event again", err)
+	if s.Found().Primary.IsZero() {
+		return err
+	}
+	return fmt.Errorf("%w, or `muster confirm %s`, which takes it back", err, a.id)
 }
 
 func (a *agent) show(d *device.Draft, s *device.Standing) error {
@@ -179,10 +185,11 @@ func (g *globals) act(ctx context.Context, id string, f *agentFlags, do action) 
 	if err != nil {
 		return err
 	}
-	if s, err = a.Send(ctx, d); err != nil {
-		return a.explain(err)
+	after, err := a.Send(ctx, d)
+	if err != nil {
+		return a.explain(err, s)
 	}
-	return a.show(d, s)
+	return a.show(d, after)
 }
 
 // mustBeRegistered refuses an account without a primary key.

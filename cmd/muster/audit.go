@@ -57,7 +57,7 @@ func (g *globals) audit(ctx context.Context, f *auditFlags) error {
 	if err != nil {
 		return usageError{err}
 	}
-	source, err := g.source(nil)
+	source, err := g.unverified()
 	if err != nil {
 		return err
 	}

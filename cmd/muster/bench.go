@@ -83,7 +83,7 @@ func (g *globals) bench(ctx context.Context, f *benchFlags) error {
 	if err != nil {
 		return err
 	}
-	c, err := g.source(nil)
+	c, err := g.unverified()
 	if err != nil {
 		return err
 	}

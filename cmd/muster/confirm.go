@@ -54,10 +54,11 @@ func (a *agent) cancel(ctx context.Context, s *device.Standing) error {
 		return err
 	}
 	pending := s.Pending.Wanted().Payload()
-	if s, err = a.Cancel(ctx, k); err != nil {
-		return a.explain(err)
+	after, err := a.Cancel(ctx, k)
+	if err != nil {
+		return a.explain(err, s)
 	}
 	a.print("took back the %s that was pending at seq %d\n", pending.Type, pending.Seq)
-	a.printDevices(a.id, s.Found())
+	a.printDevices(a.id, after.Found())
 	return nil
 }

@@ -69,7 +69,27 @@ func (g *globals) loadPolicy() (*checkpoint.Policy, error) {
 	return policy, nil
 }
 
-// source is the log's API. policy may be nil where nothing is verified.
+// policyIfNamed is nil where nothing needs a policy and none is named.
+func (g *globals) policyIfNamed() (*checkpoint.Policy, error) {
+	if g.policy == "" {
+		return nil, nil
+	}
+	return g.loadPolicy()
+}
+
+// unverified is the log's API for who verifies nothing that it says.
+func (g *globals) unverified() (*client.Client, error) {
+	if g.log != "" {
+		return g.source(nil)
+	}
+	policy, err := g.policyIfNamed()
+	if err != nil {
+		return nil, err
+	}
+	return g.source(policy)
+}
+
+// source is the log's API; the policy, if there is one, may say where it is.
 func (g *globals) source(policy *checkpoint.Policy) (*client.Client, error) {
 	url := g.log
 	if url == "" && policy != nil {

@@ -63,7 +63,7 @@ collects them in the same form as the input. The exit code is 1 if there is any.
 					cursor = args[0] + ".cursor"
 				}
 			}
-			c, err := g.source(nil)
+			c, err := g.unverified()
 			if err != nil {
 				return err
 			}

@@ -61,14 +61,15 @@ func (g *globals) operate(ctx context.Context, arg string, t event.Type, index u
 	if err != nil {
 		return err
 	}
-	outcomes, err := r.source.Submit(ctx, [][]byte{e.Bytes()}, answer.Want{})
+	log := &patient{Client: r.source, say: g.say}
+	outcomes, err := log.Submit(ctx, [][]byte{e.Bytes()}, answer.Want{})
 	if err != nil {
 		return err
 	}
 	if o := outcomes[0]; o.Refused != nil {
 		return fmt.Errorf("the log refuses %s: %w", t, o.Refused)
 	} else if o.Err != nil {
-		return o.Err
+		return fmt.Errorf("%s: %w; nothing is lost: once the log publishes again, `muster devices %s` shows whether it is in force; if not, run the command again", t, o.Err, ids[0])
 	}
 	if result, err = r.Lookup(ctx, question); err != nil {
 		return err

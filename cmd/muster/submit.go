@@ -5,14 +5,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/musterlog/muster/api/client"
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/event"
 )
@@ -49,11 +47,12 @@ the base64 "event" and "durable": who keeps them can show a log that broke one.`
 				defer f.Close()
 				in = f
 			}
-			c, err := g.source(nil)
+			c, err := g.unverified()
 			if err != nil {
 				return err
 			}
-			s := &submitter{terminal: g.terminal, client: c, progress: g.progress("submitting"), want: want}
+			s := &submitter{terminal: g.terminal, progress: g.progress("submitting"), want: want}
+			s.log = &patient{Client: c, say: s.interrupt}
 			if receipts != "" {
 				f, err := os.OpenFile(receipts, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 				if err != nil {
@@ -84,7 +83,7 @@ func parseWait(wait, receipts string) (want answer.Want, err error) {
 
 type submitter struct {
 	*terminal
-	client   *client.Client
+	log      *patient
 	progress *progress
 	want     answer.Want
 	receipts *os.File // nil: promises are not kept
@@ -157,9 +156,9 @@ func (s *submitter) flush(ctx context.Context) error {
 	if len(s.events) == 0 {
 		return nil
 	}
-	outcomes, err := s.client.Submit(ctx, s.events, s.want)
+	outcomes, err := s.log.Submit(ctx, s.events, s.want)
 	if err != nil {
-		return fmt.Errorf("lines %d to %d: %w (sending them again is safe: an event that is logged stays one event)", s.lines[0], s.lines[len(s.lines)-1], err)
+		return fmt.Errorf("lines %d to %d: %w (%s)", s.lines[0], s.lines[len(s.lines)-1], err, sendAgain)
 	}
 	for i, o := range outcomes {
 		switch {
@@ -170,7 +169,7 @@ func (s *submitter) flush(ctx context.Context) error {
 			}
 			s.refuse(s.lines[i], account, string(o.Refused.Rule)+": "+o.Refused.Detail)
 		case o.Err != nil:
-			return errors.Join(fmt.Errorf("line %d: %w", s.lines[i], o.Err))
+			return fmt.Errorf("%d events were accepted, then line %d: %w (%s)", s.accepted, s.lines[i], o.Err, sendAgain)
 		default:
 			s.accepted++
 			if err := s.keep(s.events[i], &o); err != nil {
@@ -203,9 +202,14 @@ func (s *submitter) keep(body []byte, o *answer.Outcome) error {
 
 func (s *submitter) refuse(line int, account, why string) {
 	s.refused++
-	s.progress.end()
 	if account != "" {
 		account = " (account " + account + ")"
 	}
-	s.say("line %d%s: refused: %s", line, account, why)
+	s.interrupt("line %d%s: refused: %s", line, account, why)
+}
+
+// interrupt says something in a line of its own.
+func (s *submitter) interrupt(format string, args ...any) {
+	s.progress.end()
+	s.say(format, args...)
 }
