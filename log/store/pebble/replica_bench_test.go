@@ -14,13 +14,7 @@ import (
 // got for each of them: tables, compactions and write-ahead log, and what lies
 // there in the end. MUSTER_BENCH_EVENTS=10000000 is the size to quote.
 func BenchmarkReplica(b *testing.B) {
-	events := 300_000
-	if s := os.Getenv("MUSTER_BENCH_EVENTS"); s != "" {
-		var err error
-		if events, err = strconv.Atoi(s); err != nil {
-			b.Fatal(err)
-		}
-	}
+	events := benchEvents(b, 300_000)
 	for _, size := range []int{1 << 18, 1 << 16, 1 << 13} {
 		b.Run("commit="+strconv.Itoa(size), func(b *testing.B) {
 			var written, kept uint64
@@ -32,6 +26,19 @@ func BenchmarkReplica(b *testing.B) {
 			b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N*events), "ns/event")
 		})
 	}
+}
+
+// benchEvents is how many events a benchmark is about.
+func benchEvents(b *testing.B, usual int) int {
+	s := os.Getenv("MUSTER_BENCH_EVENTS")
+	if s == "" {
+		return usual
+	}
+	events, err := strconv.Atoi(s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return events
 }
 
 func fillReplica(b *testing.B, events, size int) (written, kept uint64) {
