@@ -177,31 +177,35 @@ func (t *turns) forget(q *queue) {
 	}
 }
 
-// room is memory for the bodies of calls, which they need before anybody knows
-// what is in them. The rule is that of turns: a caller has no more than is free.
+// room is what a request needs before anybody knows what is in it: memory for
+// its body, a place among those that are answered. The rule is that of turns: a
+// caller has no more than is free.
 type room struct {
 	mu   sync.Mutex
 	free int64
-	held map[string]int64
+	held map[string]int64 // by caller
+
+	// Who has nothing gets what it asks for, beyond free if need be.
+	first bool
 }
 
-func newRoom(bytes int64) *room { return &room{free: bytes, held: make(map[string]int64)} }
+func newRoom(size int64) *room { return &room{free: size, held: make(map[string]int64)} }
 
 // take gives room back by the function that it returns, which is nil if there
 // is none.
-func (r *room) take(id string, bytes int64) (give func()) {
+func (r *room) take(id string, size int64) (give func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.held[id]+bytes > r.free {
+	if r.held[id]+size > r.free && !(r.first && r.held[id] == 0) {
 		return nil
 	}
-	r.held[id] += bytes
-	r.free -= bytes
+	r.held[id] += size
+	r.free -= size
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.free += bytes
-		if r.held[id] -= bytes; r.held[id] == 0 {
+		r.free += size
+		if r.held[id] -= size; r.held[id] == 0 {
 			delete(r.held, id)
 		}
 	}

@@ -26,6 +26,7 @@ type file struct {
 // file has one URL, without a query: else every "?1", "?2" is a new file to a
 // cache, and each request reaches the log.
 func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, path string) {
+	discard(r)
 	f, ok := h.file(path)
 	if !ok || r.URL.RawQuery != "" || r.URL.ForceQuery {
 		fail(w, http.StatusNotFound, "not found")

@@ -28,7 +28,9 @@ const (
 	// maxRequests bounds what is answered at once on all connections together,
 	// which with HTTP/2 could be 100 times as many: 64 senders with 30 calls
 	// that wait for their epoch, and as many readers. At some 20 KB each beside
-	// what other limits count, 80 MB.
+	// what other limits count, 80 MB. A connection has no more than is free for
+	// all others, and one request always, so that those that take all they can
+	// keep nobody out: that is maxConnections beyond it, as much again.
 	maxRequests = 4096
 
 	// retryAfter is when a client that was sent away should come again, in
@@ -87,6 +89,16 @@ const (
 	// pingTimeout is how long an HTTP/2 connection may be silent before it is
 	// asked whether it lives; phones vanish without a word.
 	pingTimeout = 30 * time.Second
+
+	// stallTimeout is the longest that an HTTP/2 connection may take nothing of
+	// what is written to it, however busily it sends. Nothing else ends it: a
+	// stream's end, too, would have to be written.
+	stallTimeout = 30 * time.Second
+
+	// maxFrameBytes bounds a frame, whose room its connection keeps for the next
+	// one: the least that HTTP/2 allows, and what clients send that are told
+	// nothing else.
+	maxFrameBytes = 16 << 10
 
 	// maxStreams bounds what one HTTP/2 connection has open at once: times
 	// 2 MiB of request, 200 MiB.

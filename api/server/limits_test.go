@@ -125,48 +125,6 @@ func TestGzipBomb(t *testing.T) {
 	}
 }
 
-// frame is one of HTTP/2 (RFC 9113, section 4.1).
-func frame(kind, flags byte, stream uint32, payload string) []byte {
-	b := []byte{byte(len(payload) >> 16), byte(len(payload) >> 8), byte(len(payload)), kind, flags}
-	return append(binary.BigEndian.AppendUint32(b, stream), payload...)
-}
-
-// A client that opens streams and resets them at once (CVE-2023-44487) has no
-// more requests under way than one that does not, and is cut off.
-func TestRapidReset(t *testing.T) {
-	f := newFake(300)
-	var running, most atomic.Int64
-	release := make(chan struct{})
-	f.spoil = func(b []byte) []byte {
-		now := running.Add(1)
-		defer running.Add(-1)
-		for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
-		}
-		<-release
-		return b
-	}
-	url := serve(t, f)
-	c := dialRaw(t, url)
-	cut := make(chan struct{})
-	go func() { io.Copy(io.Discard, c); close(cut) }()
-	// HPACK: GET, http, and the literals of path and authority (RFC 7541).
-	get := "\x82\x86\x04\x0b/tile/0/000\x01\x03log"
-	b := append([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(4, 0, 0, "")...)
-	for i := range uint32(20_000) {
-		b = append(b, frame(1, 5, 2*i+1, get)...)
-		b = append(b, frame(3, 0, 2*i+1, "\x00\x00\x00\x08")...)
-	}
-	c.Write(b) // fails once it is cut off
-	<-cut
-	if n := most.Load(); n == 0 || n > server.MaxStreams {
-		t.Errorf("%d requests ran at once, want 1 to %d", n, server.MaxStreams)
-	}
-	if _, err := dial(t, url).Checkpoint(t.Context()); err != nil {
-		t.Errorf("another client: %v", err)
-	}
-	close(release)
-}
-
 // One connection more than there may be waits until another one ends.
 func TestConnectionsAreBounded(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
@@ -218,6 +176,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 }
 
 // A request more than there may be is sent away at once, and told when to come.
+// A connection has half of all at most, and others the rest; one of each
+// connection is answered always.
 func TestRequestsAreBounded(t *testing.T) {
 	f := newFake(300)
 	release, began := make(chan struct{}), make(chan struct{}, server.MaxRequests)
@@ -226,28 +186,44 @@ func TestRequestsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	get := func() *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/tile/0/000", nil))
+	get := func(connection int) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/tile/0/000", nil)
+		r.RemoteAddr = fmt.Sprint("connection ", connection)
+		h.ServeHTTP(w, r)
 		return w
 	}
 	var running sync.WaitGroup
-	for range server.MaxRequests {
-		running.Go(func() {
-			if w := get(); w.Code != http.StatusOK {
-				t.Errorf("one that there may be: %d", w.Code)
-			}
-		})
+	fill := func(connection, requests int) {
+		for range requests {
+			running.Go(func() {
+				if w := get(connection); w.Code != http.StatusOK {
+					t.Errorf("one that there may be: %d", w.Code)
+				}
+			})
+		}
+		for range requests {
+			<-began
+		}
 	}
-	for range server.MaxRequests {
-		<-began
+	refused := func(connection int) {
+		t.Helper()
+		if w := get(connection); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || w.Body.Len() > 0 {
+			t.Errorf("one more: %d %v %q", w.Code, w.Header(), w.Body)
+		}
 	}
-	if w := get(); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
-		t.Errorf("one more: %d %v", w.Code, w.Header())
+	fill(0, server.MaxRequests/2)
+	refused(0)
+	for connection, left := 1, server.MaxRequests/2; left > 0; connection++ {
+		n := (left + 1) / 2
+		fill(connection, n)
+		left -= n
 	}
+	refused(1)
+	fill(100, 1) // the first of a connection
+	refused(100)
 	close(release)
 	running.Wait()
-	if w := get(); w.Code != http.StatusOK {
+	if w := get(0); w.Code != http.StatusOK {
 		t.Errorf("afterwards: %d", w.Code)
 	}
 }

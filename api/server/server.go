@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -43,9 +42,9 @@ type handler struct {
 	logger     *slog.Logger
 	metrics    Metrics
 	access     access
-	busy       atomic.Int64 // requests that are being answered
-	room       *room        // for the bodies of calls
-	restricted bool         // entries are for auditors
+	requests   *room // for what is answered at once
+	bodies     *room // of calls
+	restricted bool  // entries are for auditors
 
 	account http.Handler
 	routes  map[string]route // by a path's first segment
@@ -69,7 +68,8 @@ func newHandler(cfg Config, times streamTimes, shares shares) (http.Handler, err
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	h := &handler{backend: cfg.Backend, logger: cfg.Logger, metrics: cfg.Metrics, access: newAccess(cfg), room: newRoom(maxCallBytes), restricted: cfg.RestrictEntries}
+	h := &handler{backend: cfg.Backend, logger: cfg.Logger, metrics: cfg.Metrics, access: newAccess(cfg), requests: newRoom(maxRequests), bodies: newRoom(maxCallBytes), restricted: cfg.RestrictEntries}
+	h.requests.first = true
 	prefix, account := newService(cfg, times, shares)
 	h.account = account
 	// All that the public may reach, each with its rows in the authorisation
@@ -92,22 +92,39 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 
-	defer h.busy.Add(-1)
-	if h.busy.Add(1) > maxRequests {
+	give := h.requests.take(r.RemoteAddr, 1)
+	if give == nil {
+		// Without a body, which could wait here, uncounted, for a client that
+		// lets nothing in.
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
-		fail(w, http.StatusServiceUnavailable, "too many requests at once: come again in a second")
+		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
+	defer give()
 
 	// The path as it was sent: %30 is not another spelling of 0.
 	path := r.URL.EscapedPath()
 	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	serve, ok := h.routes[segment]
-	if !ok {
+	if serve, ok := h.routes[segment]; ok {
+		serve(w, r, path)
+	} else {
 		fail(w, http.StatusNotFound, "not found")
-		return
 	}
-	serve(w, r, path)
+	discard(r)
+	if r.ProtoMajor == 2 {
+		// Else a small answer is written after the request has given its place
+		// back, and there may be 100 on each connection whose client lets none in.
+		http.NewResponseController(w).Flush()
+	}
+}
+
+// discard lets go of a body that nobody will read, of which HTTP/2 takes 1 MiB
+// in before anybody asks for it: a client that does not let its answer in would
+// keep it here. HTTP/1.1 leaves it where it is, and waits for it if it is closed.
+func discard(r *http.Request) {
+	if r.ProtoMajor == 2 {
+		r.Body.Close()
+	}
 }
 
 // serveAccount is the account API, for whom its caller's credential lets in.
@@ -119,7 +136,7 @@ func (h *handler) serveAccount(w http.ResponseWriter, r *http.Request, path stri
 	if path == musterv1connect.MusterServiceSubmitStreamProcedure {
 		r = paced(w, r)
 	} else {
-		give := h.room.take(callerOf(r.Context()).id, bodyBytes(r)+callOverhead)
+		give := h.bodies.take(callerOf(r.Context()).id, bodyBytes(r)+callOverhead)
 		if give == nil {
 			h.metrics.Answered(pathpkg.Base(path), connect.CodeResourceExhausted.String(), 0)
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
@@ -186,6 +203,8 @@ func Server(handler http.Handler) *http.Server {
 			MaxConcurrentStreams: maxStreams,
 			SendPingTimeout:      pingTimeout,
 			PingTimeout:          pingTimeout / 2,
+			WriteByteTimeout:     stallTimeout,
+			MaxReadFrameSize:     maxFrameBytes,
 		},
 	}
 	s.RegisterOnShutdown(stop)
