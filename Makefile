@@ -65,7 +65,7 @@ bench:
 # What is too long for make test; docs/results has what it printed.
 campaigns:
 	MUSTER_TEST_FORGERIES=1000000 $(GO) test -timeout 60m -v -run Forgeries ./log/evidence
-	MUSTER_TEST_OVERLOAD=5m $(GO) test -timeout 10m -v -run Overload ./api/server
+	MUSTER_TEST_OVERLOAD=5m $(GO) test -timeout 10m -v -run Overload ./cmd/muster
 	MUSTER_BENCH_EVENTS=1000000 $(GO) test -run '^$$' -bench Audit -benchtime 1x ./witness/auditor
 
 # Hours. An interrupted campaign goes on where it was; TORTURE="-cores 2" runs two

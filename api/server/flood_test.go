@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,25 +26,24 @@ func TestFrameFloods(t *testing.T) {
 	kinds := []struct {
 		name, begin, endless string
 		silent               bool // its answers are not read
-		ends                 []int
+		ends                 int
 	}{
-		{"fields", begin, more(fill("\x00\x01a\x01b")), false, []int{protocolError}},
-		{"fields, a frame each", begin, strings.Repeat(more("\x00\x01a\x01b"), 1000), false, []int{protocolError}},
-		{"one field", begin + more(literal(0, "a", 0, 1<<30, "")), more(fill("a")), false, []int{compressionError}},
+		{"fields", begin, more(fill("\x00\x01a\x01b")), false, protocolError},
+		{"fields, a frame each", begin, strings.Repeat(more("\x00\x01a\x01b"), 1000), false, protocolError},
+		{"one field", begin + more(literal(0, "a", 0, 1<<30, "")), more(fill("a")), false, compressionError},
 		// Eight characters in five bytes, the most that the code saves.
-		{"huffman", begin, more(fill(literal(0, "a", 0x80, 1000, strings.Repeat("\x00", 1000)))), false, []int{protocolError}},
-		{"one huffman field", begin, more(literal(0, "a", 0x80, 15_000, strings.Repeat("\x00", 15_000))), false, []int{compressionError}},
+		{"huffman", begin, more(fill(literal(0, "a", 0x80, 1000, strings.Repeat("\x00", 1000)))), false, protocolError},
+		{"one huffman field", begin, more(literal(0, "a", 0x80, 15_000, strings.Repeat("\x00", 15_000))), false, compressionError},
 		// A byte for each 4 KB: 64 MB in a frame.
-		{"table", begin + more(literal(0x40, "a", 0, 4000, strings.Repeat("b", 4000))), more(fill("\xbe")), false, []int{protocolError}},
-		// What adds nothing to the header is bounded by time alone: no PING is
-		// answered before the header has ended.
-		{"empty frames", begin, strings.Repeat(more(""), 1000), false, []int{-1, noError}},
-		{"table sizes", string(frame(headersFrame, endStream, 1, "")), more(fill("\x20")), false, []int{-1, noError}},
+		{"table", begin + more(literal(0x40, "a", 0, 4000, strings.Repeat("b", 4000))), more(fill("\xbe")), false, protocolError},
+		// What adds nothing to the header is bounded by time alone.
+		{"empty frames", begin, strings.Repeat(more(""), 1000), false, noError},
+		{"table sizes", string(frame(headersFrame, endStream, 1, "")), more(fill("\x20")), false, noError},
 
-		{"PING", "", fill(string(frame(pingFrame, 0, 0, "12345678"))), false, []int{-1, noError}},
-		{"PING, silent", "", fill(string(frame(pingFrame, 0, 0, "12345678"))), true, nil},
-		{"SETTINGS", "", fill(string(frame(settingsFrame, 0, 0, ""))), false, []int{-1, noError}},
-		{"SETTINGS, silent", "", fill(string(frame(settingsFrame, 0, 0, ""))), true, nil},
+		{"PING", "", fill(string(frame(pingFrame, 0, 0, "12345678"))), false, noError},
+		{"PING, silent", "", fill(string(frame(pingFrame, 0, 0, "12345678"))), true, 0},
+		{"SETTINGS", "", fill(string(frame(settingsFrame, 0, 0, ""))), false, noError},
+		{"SETTINGS, silent", "", fill(string(frame(settingsFrame, 0, 0, ""))), true, 0},
 	}
 	const each = 4
 	flood(t, server.Config{Backend: newFake(2)}, 100, 64, func(s *flooded) {
@@ -67,8 +65,9 @@ func TestFrameFloods(t *testing.T) {
 					if k.silent {
 						return
 					}
-					if said := <-p.ended; !slices.Contains(k.ends, said) {
-						s.Errorf("%s: the server closed it with error %d, want one of %d", k.name, said, k.ends)
+					// What it said is lost if it closed while more was on its way.
+					if said := <-p.ended; said != k.ends && said != -1 {
+						s.Errorf("%s: the server closed it with error %d, want %d", k.name, said, k.ends)
 					}
 				})
 				s.Logf("%-20s %6d KB each until it was closed", k.name, sent.Load()>>10/each)
