@@ -275,6 +275,15 @@ var lies = []struct {
 		w.log.Seal()
 		return victim{source: w.log, asks: first("alice")}
 	}},
+	{"a position beyond the tree", verifier.CheckPositions, func(w *world) victim {
+		w.plays("alice.", "alice+")
+		honest := w.log.Records[w.phone("alice").Account()][1].Position
+		w.move("alice", 1, 1000)
+		w.log.Records[w.phone("alice").Account()][1].Position = honest // where the proof is made
+		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) {
+			a.Accounts[0].Versions[1].Position = 1000
+		}}, asks: first("alice")}
+	}},
 	{"an event that should be opened sent closed", verifier.CheckRequired, func(w *world) victim {
 		w.plays("alice.", "alice+", "alice_1")
 		return victim{source: twisted{log: w.log, twist: func(a *answer.Answer) {

@@ -162,3 +162,13 @@ func TestHostileFiles(t *testing.T) {
 		t.Error("convicts")
 	}
 }
+
+// What no stranger could read convicts nobody.
+func TestConvictUnreadable(t *testing.T) {
+	a, b := forked()
+	f := evidence.Fork(a.Note, b.Note, at(b.Log, size), nil)
+	f.Kind = "E0"
+	if err := evidence.Convict(a.key(), f); err == nil || !strings.Contains(err.Error(), "convicting") || errors.As(err, new(*evidence.Misbehaviour)) {
+		t.Errorf("error %v, want one that says why nobody is convicted", err)
+	}
+}
