@@ -200,7 +200,7 @@ func (s *flooded) each(connections int, settings string, attack func(p *peer)) {
 }
 
 // tooLong ends an attack that the server bears for ever.
-const tooLong = time.Minute
+const tooLong = 4 * time.Minute
 
 // connect opens a connection with some settings, and reads nothing.
 func (s *flooded) connect(settings string) (*peer, error) {
