@@ -18,7 +18,8 @@ type SignedHead interface {
 	Store(note []byte) error
 }
 
-// HeadFile is a SignedHead in one file, best on another disk than the store.
+// HeadFile is a SignedHead in one file, best on another disk than the store:
+// path may be a link to there, also to a file that is not yet, and stays one.
 func HeadFile(path string) SignedHead { return headFile{path: path} }
 
 // HeadFileOn is a HeadFile on a disk other than the operating system's.
@@ -41,7 +42,13 @@ func (f headFile) Load() ([]byte, error) {
 // Store replaces the file. A crash leaves the old head or the new one; if the
 // old one, the store is an epoch ahead, and Open signs the same bytes again.
 func (f headFile) Store(note []byte) error {
-	if err := f.disk.Replace(f.path, note); err != nil {
+	// A plain file in the link's place would lie beside the store, and the other
+	// disk keep a head that a restored backup of the store forks from.
+	path, err := f.disk.Behind(f.path)
+	if err == nil {
+		err = f.disk.Replace(path, note)
+	}
+	if err != nil {
 		return fmt.Errorf("writing the signed head: %w", err)
 	}
 	return nil

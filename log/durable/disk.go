@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Disk is where files lie. The zero Disk is the operating system's, and so is
@@ -18,6 +19,7 @@ func On(fs FS) Disk { return Disk{fs} }
 type FS interface {
 	Open(path string) (io.ReadCloser, error)
 	Lstat(path string) (fs.FileInfo, error)
+	Readlink(path string) (string, error)               // what a link names, from here
 	Create(path string, mode fs.FileMode) (File, error) // fs.ErrExist if it exists
 	Rename(from, to string) error
 	Remove(path string) error
@@ -78,6 +80,24 @@ func (system) Lstat(path string) (fs.FileInfo, error)  { return os.Lstat(path) }
 func (system) Rename(from, to string) error            { return os.Rename(from, to) }
 func (system) Remove(path string) error                { return os.Remove(path) }
 func (system) Mkdir(path string) error                 { return os.Mkdir(path, 0o700) }
+
+// Readlink looks the folder up: lexically, ".." behind a linked folder would
+// lead back to where that link is.
+func (system) Readlink(path string) (string, error) {
+	to, err := os.Readlink(path)
+	if err != nil {
+		return "", err
+	}
+	folder, file := filepath.Split(to)
+	if !filepath.IsAbs(to) {
+		here, _ := filepath.Split(path)
+		folder = here + folder
+	}
+	if folder, err = filepath.EvalSymlinks(folder); err != nil {
+		return "", err
+	}
+	return filepath.Join(folder, file), nil
+}
 
 func (system) Create(path string, mode fs.FileMode) (File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)

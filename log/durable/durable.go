@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 )
@@ -24,7 +25,8 @@ func (d Disk) Create(path string, data []byte, mode fs.FileMode) error {
 }
 
 // Replace puts data in the place of a file, or makes it, readable by its
-// owner alone. One writer at a time: the temporary file beside it has one name.
+// owner alone. A link goes: it is never written through, since somebody else
+// could have made it; see Behind. One writer at a time: the temporary file beside it has one name.
 func (d Disk) Replace(path string, data []byte) error {
 	temp := path + ".new"
 	// A crashed writer's, or something else that is in the way: it is never
@@ -44,6 +46,28 @@ func (d Disk) Replace(path string, data []byte) error {
 	// one: nobody has been told yet that it is the new one.
 	return d.syncFolder(path)
 }
+
+// Behind is the file that a path names in the end: what is behind its links, or
+// would be, or the path itself. Only for folders where nobody else can make a
+// link; what is done to a file there is atomic and durable where it really lies.
+func (d Disk) Behind(path string) (string, error) {
+	for at, links := path, 0; links < maxLinks; links++ {
+		info, err := d.on().Lstat(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			return at, nil
+		}
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			return at, err
+		}
+		if at, err = d.on().Readlink(at); err != nil {
+			return "", fmt.Errorf("following the link %s: %w", path, err)
+		}
+	}
+	return "", fmt.Errorf("%s leads over more than %d links: make it one to a file", path, maxLinks)
+}
+
+// maxLinks ends a circle of links; Linux follows as many.
+const maxLinks = 40
 
 // Remove removes a file, if it is there. A crash before it returns may bring
 // the file back.

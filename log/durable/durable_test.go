@@ -85,6 +85,53 @@ func TestReplaceRemovesWhatIsInTheWay(t *testing.T) {
 	}
 }
 
+// Where a path leads: to itself, or behind links, whether a file is there or not.
+func TestBehind(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, disk := filepath.Join(dir, "here"), filepath.Join(dir, "mnt", "disk")
+	err = errors.Join(os.Mkdir(here, 0o700), os.MkdirAll(disk, 0o700), os.WriteFile(filepath.Join(disk, "there"), nil, 0o600), os.Symlink(disk, filepath.Join(here, "folder")))
+	for link, to := range map[string]string{
+		"plain": disk + "/there", "dangling": disk + "/none", "relative": "../mnt/disk/there", "twice": "relative",
+		"up": "folder/../none", "circle": "circle", "lost": dir + "/no such folder/file",
+	} {
+		err = errors.Join(err, os.Symlink(to, filepath.Join(here, link)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		disk + "/there": disk + "/there", disk + "/none": disk + "/none", here + "/plain": disk + "/there", here + "/dangling": disk + "/none",
+		here + "/relative": disk + "/there", here + "/twice": disk + "/there", here + "/up": dir + "/mnt/none",
+	} {
+		if got, err := (durable.Disk{}).Behind(path); err != nil || got != want {
+			t.Errorf("behind %s is %s, %v; want %s", path, got, err, want)
+		}
+	}
+	for _, path := range []string{here + "/circle", here + "/lost", disk + "/there/below"} {
+		if got, err := (durable.Disk{}).Behind(path); err == nil {
+			t.Errorf("behind %s is %s", path, got)
+		}
+	}
+}
+
+// A link in the file's place goes, and what it names stays as it is.
+func TestReplaceWritesThroughNoLink(t *testing.T) {
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "link"), filepath.Join(dir, "other")
+	if err := errors.Join(os.WriteFile(other, []byte("untouched"), 0o600), os.Symlink(other, path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.Replace(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, path) + ", " + content(t, other); got != "new, untouched" {
+		t.Error(got)
+	}
+}
+
 // A folder that cannot be written leaves the old file in force.
 func TestReplaceFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "no such folder", "head")

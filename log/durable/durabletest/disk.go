@@ -69,6 +69,11 @@ func (f files) Open(path string) (io.ReadCloser, error) { return f.FS.Open(path)
 
 func (f files) Lstat(path string) (fs.FileInfo, error) { return f.FS.Stat(path) }
 
+// Readlink has nothing to read: these disks have no links.
+func (f files) Readlink(path string) (string, error) {
+	return "", &fs.PathError{Op: "readlink", Path: path, Err: errors.ErrUnsupported}
+}
+
 func (f files) Create(path string, _ fs.FileMode) (durable.File, error) {
 	if _, err := f.FS.Stat(path); err == nil {
 		return nil, &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
