@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/musterlog/muster/log/checkpoint"
@@ -51,7 +52,8 @@ func (m *Missing) Error() string {
 // which the log has signed, and which the caller has found to be the newest that
 // anybody has seen. It signs nothing: it proves that what it rebuilds has the
 // signed root, makes note the signed head, and only then writes. Until it is
-// done, in one run or several, Open finds the store behind its signed head.
+// done, in one run or several, Open finds the store behind its signed head. If note
+// meets cfg.Policy, it is also kept as the published one.
 //
 // Every event since must have its Content, in any order and with others among
 // it; only of those that an ERASE has deleted since nothing is needed. Without
@@ -85,8 +87,12 @@ func Recover(ctx context.Context, cfg Config, note []byte, tree PublicTree, cont
 	if err != nil || name.TreeRoot(root) != r.target.Root || r.seq.state.Size != r.target.Size {
 		return nil, errors.Join(err, fmt.Errorf("the rebuilt log of %d leaves has root %x, signed is %s at size %d", r.seq.state.Size, root, r.target.Root, r.target.Size))
 	}
-	if err := cfg.Store.PutNote(r.target.Size, note); err != nil {
-		return nil, fmt.Errorf("keeping the published checkpoint: %w", err)
+	// A size keeps its bytes: kept, a signed head without its cosignatures would be
+	// in receipts for ever. If none is kept, the log that goes on publishes its own.
+	if cfg.Policy != nil && r.meets(note, math.MaxInt64) {
+		if err := cfg.Store.PutNote(r.target.Size, note); err != nil {
+			return nil, fmt.Errorf("keeping the published checkpoint: %w", err)
+		}
 	}
 	return &r.done, nil
 }

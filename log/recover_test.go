@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/musterlog/muster/log"
 	"github.com/musterlog/muster/log/answer"
@@ -115,8 +118,8 @@ func TestRecover(t *testing.T) {
 		t.Error("the signed head is another")
 	}
 	l.old.openStore()
-	if note, size, err := l.old.store.NoteAbove(done.To - 1); err != nil || size != done.To || string(note) != string(l.note) {
-		t.Errorf("the recovered checkpoint is not kept: %v", err)
+	if _, _, err := l.old.store.NoteAbove(done.To - 1); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("without a policy nothing says that the checkpoint was published; it is kept: %v", err)
 	}
 	l.old.store.Close()
 	l.old.open()
@@ -274,4 +277,74 @@ func TestRecoverPromised(t *testing.T) {
 	l.old.open()
 	result, _ := l.old.look(nil, history(l.alice))
 	l.old.sees(l.alice, result.Accounts[0])
+}
+
+// A size keeps its bytes, and a note that never met the policy must not be the
+// one: the signed head is kept under no policy but one that it meets.
+func TestRecoverKeepsNoNoteWithoutQuorum(t *testing.T) {
+	r, _ := threeWitnesses(t)
+	r.open()
+	r.accepted(r.phone("alice").Register())
+	r.stop()
+	disk, _ := r.backup()
+	r.open()
+	bob := r.phone("bob").Register()
+	r.accepted(bob)
+	e, err := r.event(r.phone("bob").Account(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cosigned, policy := r.log.Published(), r.cfg.Policy
+	quorumNone, err := checkpoint.ParsePolicy([]byte("log " + r.cfg.Signer.Key().String() + "\nquorum none\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what   string
+		note   []byte
+		policy *checkpoint.Policy // of recover; the log goes on under the cosigners' one
+		kept   bool
+	}{
+		{"the signed head", r.head.note, policy, false},
+		{"the signed head, recovered without a policy", r.head.note, nil, false},
+		{"the signed head under quorum none", r.head.note, quorumNone, true},
+		{"the published note", cosigned, policy, true},
+	} {
+		copied := vfs.NewMem()
+		if _, err := vfs.Clone(disk, copied, "store", "store"); err != nil {
+			t.Fatal(err)
+		}
+		old := &rig{t: t, disk: copied, head: &memHead{note: r.head.note}, cfg: r.cfg, now: r.now}
+		old.cfg.Head, old.cfg.Policy = old.head, c.policy
+		l := &lost{rig: r, old: old, note: c.note}
+		done, err := l.recover([]log.Content{{Body: e.Body, Opening: e.Opening}})
+		if err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		old.openStore()
+		note, size, err := old.store.NoteAbove(done.To - 1)
+		if kept := err == nil && size == done.To && string(note) == string(c.note); kept != c.kept {
+			t.Errorf("%s: kept %v, want %v (%v)", c.what, kept, c.kept, err)
+		}
+		old.store.Close()
+		if c.kept {
+			continue
+		}
+		// The log that goes on gets the quorum, and its receipts have it.
+		old.cfg.Policy = policy
+		old.open()
+		out := old.accepted(bob)
+		old.stop()
+		p, err := answer.ParsePublished(out[0].Receipt)
+		if err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		n, err := checkpoint.Parse(p.Note)
+		if err == nil {
+			_, err = policy.Verify(n, r.cfg.Now(), math.MaxInt64)
+		}
+		if err != nil {
+			t.Errorf("%s: the receipt of a recovered event: %v", c.what, err)
+		}
+	}
 }
