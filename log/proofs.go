@@ -73,9 +73,13 @@ func (l *Log) proof(id name.AccountID, seq uint32) (vrf.Proof, name.Index, error
 	return proof, index, p.keep()
 }
 
-// keep writes what was made. Of two requests that do so for one group at once
+// keep writes what was made, unless the log is read-only: its store may be the
+// last evidence of what went wrong. Of two requests that do so for one group at once
 // the later stays: what the other one made is made again when it is needed.
 func (p *proofs) keep() error {
+	if p.ReadOnly() != nil {
+		return nil
+	}
 	for group, kept := range p.groups {
 		if !kept.grown {
 			continue

@@ -37,7 +37,7 @@ func TestProofsAreKeptByGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &Log{cfg: Config{VRF: key, Store: s}}
+	l := newLog(Config{VRF: key, Store: s})
 	a, b := name.AccountID{1}, name.AccountID{2}
 	request := func(reads, wrote int, seqs ...uint32) {
 		t.Helper()
