@@ -89,6 +89,11 @@ const (
 	// some 700 bytes each.
 	recentAccounts = 1 << 16
 
+	// chainSteps is how many events that are not published a lookup steps over,
+	// at one read each; from there on it searches by halves, at one VRF output
+	// each, of which 32 do for any account.
+	chainSteps = 32
+
 	// upperTiles is how many hash tiles above level 0 are kept in memory, at 8.7 KB
 	// each: those of sixty million leaves.
 	upperTiles = 1 << 10

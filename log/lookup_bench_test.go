@@ -143,7 +143,7 @@ func stateAt(b *testing.B, l *Log, accounts []name.AccountID, seq uint32) *verif
 	s := &verifier.State{
 		Origin: lookupOrigin, LogKey: l.cfg.Signer.Key().String(), VRFKey: l.cfg.VRF.Public(), Note: l.Published(),
 	}
-	look := l.view(l.published.Load())
+	look := l.view(b.Context(), l.published.Load())
 	for _, id := range accounts {
 		at := event.NewAccount(l.id, id)
 		var r *answer.Record

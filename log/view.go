@@ -15,8 +15,9 @@ import (
 )
 
 // Lookup answers a request (protocol section 5) from the newest published
-// checkpoint. Errors are answer.ErrRequest, answer.ErrBehind, or the store's.
-func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
+// checkpoint. Errors are answer.ErrRequest, answer.ErrBehind, ctx's,
+// or the store's.
+func (l *Log) Lookup(ctx context.Context, request []byte) ([]byte, error) {
 	r, err := answer.ParseRequest(request)
 	if err != nil {
 		return nil, err
@@ -25,7 +26,7 @@ func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
 	if s == nil {
 		return nil, fmt.Errorf("%w: it waits for its cosigners, and has published nothing yet", answer.ErrBehind)
 	}
-	v := l.view(s)
+	v := l.view(ctx, s)
 	a, err := answer.Assemble(v, r)
 	if err != nil {
 		return nil, err
@@ -45,6 +46,7 @@ func (l *Log) Lookup(_ context.Context, request []byte) ([]byte, error) {
 type view struct {
 	*Log
 	*snapshot
+	ctx     context.Context // the request's: answer.View has none to pass on
 	node    answer.NodeFunc
 	proofs  *proofs
 	exists  map[name.AccountID]bool
@@ -56,9 +58,9 @@ type version struct {
 	seq     uint32
 }
 
-func (l *Log) view(s *snapshot) *view {
+func (l *Log) view(ctx context.Context, s *snapshot) *view {
 	return &view{
-		Log: l, snapshot: s, node: s.tree.reader(l.cfg.Store), proofs: l.proofs(),
+		Log: l, snapshot: s, ctx: ctx, node: s.tree.reader(l.cfg.Store), proofs: l.proofs(),
 		exists: make(map[name.AccountID]bool), records: make(map[version]*answer.Record),
 	}
 }
@@ -68,6 +70,9 @@ func (v *view) Published() (note []byte, size uint64, genesis, epoch []byte) {
 }
 
 func (v *view) Newest(id name.AccountID) (int64, error) {
+	if err := v.ctx.Err(); err != nil { // nobody waits for the rest of a batch
+		return 0, err
+	}
 	at, err := v.cfg.Store.Account(id)
 	if errors.Is(err, store.ErrNotFound) {
 		return -1, nil
@@ -75,17 +80,49 @@ func (v *view) Newest(id name.AccountID) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	steps := 0
 	for e, err := range store.Chain(v.cfg.Store.EventAt, at) {
 		if err != nil {
 			return 0, err
 		}
 		if e.Position < v.tree.size {
-			v.exists[id] = true
-			_, err := v.record(e)
-			return int64(e.Seq), err
+			return v.found(e)
+		}
+		// While the cosigners are away, one account may have got as many events as
+		// somebody with a credential cared to sign.
+		if steps++; steps == chainSteps {
+			return v.searchNewest(id, e.Seq)
 		}
 	}
 	return -1, nil // none of its events is published
+}
+
+// searchNewest is Newest of an account whose events from seq end on are not
+// published. Positions ascend with seq, so a search by halves finds it.
+func (v *view) searchNewest(id name.AccountID, end uint32) (int64, error) {
+	var newest *store.Event
+	for begin := uint32(0); begin < end; {
+		seq := begin + (end-begin)/2
+		e, err := v.event(id, seq, v.cfg.VRF.EvaluateAll([][]byte{id.Label().VRFInput(seq)})[0])
+		if err != nil {
+			return 0, err
+		}
+		if e.Position < v.tree.size {
+			newest, begin = e, seq+1
+		} else {
+			end = seq
+		}
+	}
+	if newest == nil {
+		return -1, nil
+	}
+	return v.found(newest)
+}
+
+func (v *view) found(newest *store.Event) (int64, error) {
+	v.exists[newest.Account] = true
+	_, err := v.record(newest)
+	return int64(newest.Seq), err
 }
 
 func (v *view) Record(id name.AccountID, seq uint32) (*answer.Record, error) {
