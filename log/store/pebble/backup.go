@@ -3,8 +3,6 @@ package pebble
 import (
 	"errors"
 	"fmt"
-
-	pebbledb "github.com/cockroachdb/pebble/v2"
 )
 
 // Backup makes a store in the folder dir, which has none, of what was committed
@@ -37,7 +35,7 @@ func (s *Store) backup(to *Config) error {
 	}
 	// A crash before it returns leaves a folder that may not open; the caller
 	// checks the copy before it believes in it.
-	if err := s.db.Checkpoint(to.folder(), pebbledb.WithFlushedWAL()); err != nil {
+	if err := s.db.Checkpoint(to.folder()); err != nil {
 		return err
 	}
 	return errors.Join(syncDir(to.FS, to.Dir), syncDir(to.FS, to.FS.PathDir(to.Dir)))

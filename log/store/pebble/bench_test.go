@@ -30,11 +30,11 @@ func BenchmarkCommit(b *testing.B) {
 	}
 	n := float64(b.N * events)
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/n, "µs/event")
-	rows := s.db.Metrics().WAL.BytesIn
+	rows := s.db.pebble.Metrics().WAL.BytesIn
 	if err := s.db.Flush(); err != nil {
 		b.Fatal(err)
 	}
-	total := s.db.Metrics()
+	total := s.db.pebble.Metrics()
 	levels := total.Total()
 	b.ReportMetric(float64(rows)/n, "rows-B/event")
 	b.ReportMetric(float64(total.WAL.BytesWritten+levels.TableBytesFlushed+levels.TableBytesCompacted)/n, "written-B/event")

@@ -331,7 +331,7 @@ func last[T any](seq iter.Seq2[T, error]) (err error) {
 
 func drop(t *testing.T, s *Store, k key) {
 	t.Helper()
-	if err := s.db.Delete(k, pebbledb.NoSync); err != nil {
+	if err := s.db.pebble.Delete(k, pebbledb.NoSync); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -25,11 +25,7 @@ func options(cfg *Config) *pebbledb.Options {
 		MaxOpenFiles: maxOpenFiles,
 	}
 	o.TargetFileSizes[0] = tableBytes // each level below has twice the one above
-	if cfg.Corrupted != nil {
-		o.EventListener = &pebbledb.EventListener{DataCorruption: func(i pebbledb.DataCorruptionInfo) {
-			cfg.Corrupted(fmt.Errorf("the store's file %s is damaged: %w", i.Path, i.Details))
-		}}
-	}
+	o.EventListener = listener(cfg.Corrupted)
 	// No file holds rows of two tables. So the files of L, which overlaps
 	// nothing that came before, are moved from level to level as they are.
 	o.Experimental.SpanPolicyFunc = func(start []byte) (pebbledb.SpanPolicy, []byte, error) {

@@ -150,7 +150,7 @@ func (s *Store) purgeTables(ctx context.Context, owed []store.Erasure) error {
 			return s.awaitTables(ctx)
 		}
 		for _, at := range spans {
-			if err := s.db.Compact(ctx, at.lower, at.upper, false); err != nil {
+			if err := s.db.Compact(ctx, at.lower, at.upper); err != nil {
 				return err
 			}
 		}

@@ -88,7 +88,7 @@ func TestPurgeOfEachKind(t *testing.T) {
 	c := newTraces(4)
 	c.grow(t, s, 3, 20)
 	c.promise(t, s, 10)
-	if err := s.db.Compact(t.Context(), []byte{0}, []byte{255}, false); err != nil {
+	if err := s.db.Compact(t.Context(), []byte{0}, []byte{255}); err != nil {
 		t.Fatal(err)
 	}
 	c.commit(t, s, 40)

@@ -53,7 +53,7 @@ func OpenReplica(cfg Config) (*Replica, error) {
 	}
 	return &Replica{
 		store: s, fs: cfg.FS, next: cfg.FS.PathJoin(cfg.Dir, "next.sst"),
-		tables: o.MakeWriterOptions(0, s.db.TableFormat()), large: tableLeaves,
+		tables: o.MakeWriterOptions(0, s.db.pebble.TableFormat()), large: tableLeaves,
 	}, nil
 }
 

@@ -62,7 +62,7 @@ func fillReplica(b *testing.B, events, size int) (written, kept uint64) {
 			b.Fatal(err)
 		}
 	}
-	m := r.store.db.Metrics()
+	m := r.store.db.pebble.Metrics()
 	t := m.Total()
 	return t.TableBytesIngested + t.TableBytesFlushed + t.TableBytesCompacted + m.WAL.BytesWritten, m.DiskSpaceUsage()
 }

@@ -114,7 +114,7 @@ func TestReplica(t *testing.T) {
 	if err := checkReplica(r, len(replicaCommits())); err != nil {
 		t.Error(err)
 	}
-	if m := r.store.db.Metrics(); m.Ingest.Count == 0 {
+	if m := r.store.db.pebble.Metrics(); m.Ingest.Count == 0 {
 		t.Error("no commit became a table")
 	}
 	if _, err := r.Range(nil, [32]byte{}, 257); err == nil {

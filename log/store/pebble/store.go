@@ -49,7 +49,7 @@ type Config struct {
 
 // Store is a store.Store in a folder.
 type Store struct {
-	db   *pebbledb.DB
+	db   engine
 	fs   vfs.FS
 	lock io.Closer
 
@@ -151,9 +151,11 @@ func open(cfg *Config, o *pebbledb.Options) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	if s.db, err = pebbledb.Open(cfg.folder(), o); err != nil {
+	db, err := pebbledb.Open(cfg.folder(), o)
+	if err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
+	s.db = engine{db, db}
 	return s, nil
 }
 

@@ -18,7 +18,7 @@ import (
 // anything was written; when the write itself fails, the process ends.
 func (s *Store) Commit(b *store.Batch) error {
 	// A batch that grows into its size copies itself again and again.
-	w := writer{Batch: s.db.NewBatchWithSize(batchBytes(b)), store: s}
+	w := writer{batch: s.db.NewBatchWithSize(batchBytes(b)), store: s}
 	defer w.Close()
 	if err := w.fill(b); err != nil {
 		return fmt.Errorf("committing the epoch at position %d: %w", b.First, err)
@@ -48,7 +48,7 @@ func batchBytes(b *store.Batch) int {
 
 // writer turns an epoch into rows. It refuses what a read would not give back.
 type writer struct {
-	*pebbledb.Batch
+	batch
 	store *Store
 }
 
