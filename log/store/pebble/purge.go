@@ -10,7 +10,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
@@ -52,8 +52,8 @@ func (s *Store) Purge(ctx context.Context) (erasures int, err error) {
 func (s *Store) purge(ctx context.Context, owed []store.Erasure) error {
 	// From here on no write-ahead log takes the place of another, so that those
 	// there are now are all that may hold what was erased.
-	s.wal.fresh.Store(true)
-	defer s.wal.fresh.Store(false)
+	s.wal.setFresh(true)
+	defer s.wal.setFresh(false)
 	logs, err := s.files(".log")
 	if err != nil {
 		return err
@@ -246,11 +246,21 @@ func (s *Store) files(end string) ([]string, error) {
 // quicker than to make a new file, and leaves what the old one held at its end.
 type walFS struct {
 	vfs.FS
-	fresh atomic.Bool // not now
+	mu    sync.RWMutex // read-locked until a file has its new name
+	fresh bool         // not now
+}
+
+// setFresh returns once every file that was to be written over has its new name.
+func (w *walFS) setFresh(fresh bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fresh = fresh
 }
 
 func (w *walFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if !w.fresh.Load() {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if !w.fresh {
 		return w.FS.ReuseForWrite(from, to, category)
 	}
 	if err := w.Remove(from); err != nil && !errors.Is(err, fs.ErrNotExist) {

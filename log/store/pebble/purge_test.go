@@ -5,8 +5,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -151,6 +153,51 @@ func TestPurgeLogs(t *testing.T) {
 			t.Errorf("after %d flushes and the purge: %v", flushes, found)
 		}
 	}
+}
+
+// TestPurgeSeesRenames: a write-ahead log that takes an old one's name while a
+// purge begins is among those that the purge lists.
+func TestPurgeSeesRenames(t *testing.T) {
+	disk := &renameFS{FS: vfs.NewMem()}
+	old, err := disk.Create("old.log", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := &Store{fs: disk, wal: &walFS{FS: disk}}
+	listed := make(chan []string, 1)
+	disk.before = func() {
+		go func() {
+			s.wal.setFresh(true)
+			logs, _ := s.files(".log")
+			listed <- logs
+		}()
+		// A purge that does not wait has all the time to be wrong.
+		for pause := time.Millisecond; len(listed) == 0 && pause < 100*time.Millisecond; pause *= 2 {
+			time.Sleep(pause)
+		}
+	}
+	f, err := s.wal.ReuseForWrite("old.log", "new.log", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if logs := <-listed; !slices.Contains(logs, "new.log") {
+		t.Errorf("the purge lists %v, want new.log among them", logs)
+	}
+}
+
+// renameFS tells of each file that is to be written over, before its new name.
+type renameFS struct {
+	vfs.FS
+	before func()
+}
+
+func (r *renameFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	r.before()
+	return r.FS.ReuseForWrite(from, to, category)
 }
 
 // TestPurgeWaitsForReaders: a table that is still read keeps the duty alive.
