@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/musterlog/muster/log/store/pebble"
 	"github.com/musterlog/muster/log/store/storetest"
@@ -62,6 +63,17 @@ func TestCreateAndOpenRefuse(t *testing.T) {
 	}
 }
 
+// TestRefusedFolderKeepsItsFormat: the program that wrote it still opens it.
+func TestRefusedFolderKeepsItsFormat(t *testing.T) {
+	const older = pebbledb.FormatNewest - 1
+	dir := foreignOf(t, filepath.Join(t.TempDir(), "older"), "muster store 0", older)
+	_, err := pebble.Open(pebble.Config{Dir: dir})
+	wantError(t, err, `layout "muster store 0"`)
+	if d, err := pebbledb.Peek(filepath.Join(dir, "pebble"), vfs.Default); err != nil || d.FormatMajorVersion != older {
+		t.Errorf("format %v, %v; want %v as before", d.FormatMajorVersion, err, older)
+	}
+}
+
 // TestFolderIsPrivate: the rows name accounts and open commitments.
 func TestFolderIsPrivate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
@@ -90,7 +102,13 @@ func emptyDir(t *testing.T, dir string) string {
 // foreign is a Pebble store that Create did not make, or not to the end.
 func foreign(t *testing.T, dir, layout string) string {
 	t.Helper()
-	db, err := pebbledb.Open(filepath.Join(dir, "pebble"), &pebbledb.Options{FormatMajorVersion: pebbledb.FormatNewest, Logger: silent{}})
+	return foreignOf(t, dir, layout, pebbledb.FormatNewest)
+}
+
+// foreignOf is one of an engine with this newest format.
+func foreignOf(t *testing.T, dir, layout string, format pebbledb.FormatMajorVersion) string {
+	t.Helper()
+	db, err := pebbledb.Open(filepath.Join(dir, "pebble"), &pebbledb.Options{FormatMajorVersion: format, Logger: silent{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,6 +130,9 @@ func reopen(cfg *Config, o *pebbledb.Options) (*Store, error) {
 		return nil, errors.New("there is no store: create one, or check the path")
 	}
 	o.ErrorIfNotExists = true
+	if err := cfg.lookFirst(); err != nil {
+		return nil, err
+	}
 	s, err := open(cfg, o)
 	if err != nil {
 		return nil, err
@@ -138,6 +141,24 @@ func reopen(cfg *Config, o *pebbledb.Options) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// lookFirst checks the layout of a store that another engine wrote, before this
+// engine raises the folder's format, which no older one opens again.
+func (c *Config) lookFirst() error {
+	d, err := pebbledb.Peek(c.folder(), c.FS)
+	if err != nil || d.FormatMajorVersion == pebbledb.FormatNewest {
+		return err
+	}
+	looking := *c
+	looking.Corrupted = func(error) {} // the error says it, too
+	o := options(&looking)
+	o.ReadOnly = true
+	s, err := open(&looking, o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.checkLayout(c), s.Close())
 }
 
 // open takes the lock before Pebble looks at its files: opening replays and
