@@ -63,6 +63,8 @@ func forCallers(err error) error {
 		return nil
 	case told != "":
 		return fmt.Errorf("%w: %s", ErrReadOnly, told)
+	case errors.Is(err, errClock):
+		return errClock
 	case errors.As(err, new(answer.Unavailable)):
 		return err
 	}

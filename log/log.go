@@ -44,6 +44,15 @@ type Config struct {
 	Prefix         prefix.Memory    // what the prefix tree takes; zero: DefaultPrefix
 	Now            func() time.Time // nil: time.Now
 
+	// Elapsed is the time that has passed since any moment, whatever Now was set to
+	// meanwhile. nil: by the monotonic clock if Now reads it, as time.Now does;
+	// else by Now, which then cannot leap.
+	Elapsed func() time.Duration
+
+	// ClockIsRight says that somebody has looked at the clock before this start: it
+	// is believed however old the newest epoch is. For one start, not for ever.
+	ClockIsRight bool
+
 	// MLDSA signs beside Signer, if it is there: a key of type MLDSA44 that is
 	// named like the log (protocol section 7.3).
 	MLDSA *checkpoint.Cosigner
@@ -93,6 +102,10 @@ func (c *Config) check() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Elapsed == nil {
+		began := c.Now()
+		c.Elapsed = func() time.Duration { return c.Now().Sub(began) }
 	}
 	return nil
 }
@@ -234,6 +247,9 @@ func Open(cfg Config) (*Log, error) {
 	if l.seq.epoch.Sealed {
 		l.stopped = sealedError(l.seq.epoch.Successor)
 	}
+	if cfg.ClockIsRight {
+		l.believeClock()
+	}
 	// Signing is deterministic: what was signed before a crash is signed again
 	// in the same bytes, and what was not is signed for the first time.
 	if err := l.sign(); err != nil {
@@ -365,25 +381,4 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-func (l *Log) now() time.Time { return l.cfg.Now() }
-
-// Published is the newest published checkpoint as a signed note; nil while the
-// first one since Open waits for its cosigners.
-func (l *Log) Published() []byte {
-	if s := l.published.Load(); s != nil {
-		return s.note
-	}
-	return nil
-}
-
-// Events is the number of events that are logged and signed.
-func (l *Log) Events() uint64 { return l.signed.Load().epoch.Keys }
-
-// Waiting is the number of events that wait for their epoch.
-func (l *Log) Waiting() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.open)
 }

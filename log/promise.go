@@ -226,8 +226,8 @@ func (l *Log) enter(t *ticket) {
 
 // cutOpen takes the next epoch's events from the open one and fixes its time,
 // under l.mu: at most MaxEpochEvents, oldest first, but every promised one with
-// all that came before it.
-func (l *Log) cutOpen() (batch []*ticket, timeMs uint64) {
+// all that came before it. An errBatch is about the clock.
+func (l *Log) cutOpen() (batch []*ticket, timeMs uint64, err error) {
 	n := min(len(l.open), l.cfg.MaxEpochEvents)
 	for i := len(l.open); i > n; i-- {
 		if l.open[i-1].promise != nil {
@@ -238,10 +238,9 @@ func (l *Log) cutOpen() (batch []*ticket, timeMs uint64) {
 	for _, t := range batch {
 		t.cut = true
 	}
-	// The times of epochs rise strictly, whatever the clock does.
-	timeMs = max(uint64(l.now().UnixMilli()), l.seq.state.TimeMs+1)
+	timeMs, err = l.epochTime()
 	l.cut = max(l.cut, timeMs)
-	return batch, timeMs
+	return batch, timeMs, err
 }
 
 // failBatch refuses a batch of which nothing was kept, and all that joined

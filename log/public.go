@@ -48,3 +48,22 @@ func (l *Log) Position() (size, epoch uint64) {
 
 // Genesis is leaf 0.
 func (l *Log) Genesis() []byte { return l.genesis }
+
+// Published is the newest published checkpoint as a signed note; nil while the
+// first one since Open waits for its cosigners.
+func (l *Log) Published() []byte {
+	if s := l.published.Load(); s != nil {
+		return s.note
+	}
+	return nil
+}
+
+// Events is the number of events that are logged and signed.
+func (l *Log) Events() uint64 { return l.signed.Load().epoch.Keys }
+
+// Waiting is the number of events that wait for their epoch.
+func (l *Log) Waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open)
+}

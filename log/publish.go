@@ -61,6 +61,7 @@ func (l *Log) runCosigned(ctx context.Context) error {
 	var err error
 	select {
 	case <-l.confirmed:
+		l.believeClock()
 		if err = l.sequence(sequencing, l.firstHeartbeat()); err == nil {
 			l.publishLast(publishing)
 		}

@@ -62,6 +62,7 @@ func (l *Log) sealLast(ctx context.Context, successor name.Origin, published <-c
 	if l.cfg.cosigned() {
 		select {
 		case <-l.confirmed:
+			l.believeClock()
 		case err := <-published:
 			return errors.Join(err, ctx.Err())
 		case <-ctx.Done():
@@ -82,10 +83,7 @@ func (l *Log) sealLast(ctx context.Context, successor name.Origin, published <-c
 	if err != nil {
 		return err
 	}
-	if _, sealed := l.Sealed(); !sealed { // an errBatch, of which sealOpen tells nobody but its submitters
-		return errors.New("the SEAL could not be stored: is this machine's clock behind the newest epoch, or the disk full? try again")
-	}
-	return nil
+	return l.seq.failed
 }
 
 // awaitSeal returns once the sealed checkpoint is published.

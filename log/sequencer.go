@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/commitment"
 	"github.com/musterlog/muster/log/leaf"
@@ -25,6 +24,8 @@ type sequencer struct {
 	epoch    leaf.Epoch      // the newest
 	erase    []store.Erasure // of the newest epoch: their content is deleted with the next
 	last     *name.Origin    // nil, or the next epoch is a SEAL that names this successor
+	believed *reading        // the clock when it was last believed; nil: not since Open
+	failed   error           // why the newest attempt at an epoch failed; nil: it did not
 }
 
 // load rebuilds the sequencer from a store.
@@ -92,7 +93,7 @@ var errBatch = errors.New("the epoch could not be sealed")
 // when the log was idle for a heartbeat.
 func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 	l.mu.Lock()
-	batch, timeMs := l.cutOpen()
+	batch, timeMs, err := l.cutOpen()
 	select {
 	case <-l.full:
 	default:
@@ -105,14 +106,18 @@ func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 		return false, nil
 	}
 	began := l.now()
-	l.reserve() // so that no row of this batch is on its way to the store beside Commit, which deletes it
-	if err := l.seal(nil, batch, timeMs); err != nil {
-		if errors.Is(err, errBatch) {
-			l.cfg.Logger.Error("an epoch failed: its events are refused, and those promised are tried again", "events", len(batch), "error", err)
-			l.failBatch(batch, err)
-			l.cfg.Metrics.Failed(len(batch))
-			return true, nil
-		}
+	if err == nil {
+		l.reserve() // so that no row of this batch is on its way to the store beside Commit, which deletes it
+		err = l.seal(nil, batch, timeMs)
+	}
+	l.seq.failed = err
+	if errors.Is(err, errBatch) {
+		l.cfg.Logger.Error("an epoch failed: its events are refused, and those promised are tried again", "events", len(batch), "error", err)
+		l.failBatch(batch, err)
+		l.cfg.Metrics.Failed(len(batch))
+		return true, nil
+	}
+	if err != nil {
 		l.failAll(batch, err)
 		return false, err
 	}
@@ -132,10 +137,6 @@ func (l *Log) sealOpen(idle bool) (sealed bool, err error) {
 // timeMs was fixed when the batch was cut.
 func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 	q := &l.seq
-	if now := uint64(l.now().UnixMilli()); q.state.Size > 0 && timeMs > now+uint64(maxEpochAhead.Milliseconds()) {
-		return fmt.Errorf("%w: %w", errBatch, answer.Unavailable(fmt.Sprintf("the clock is %d ms behind the newest epoch: set it", timeMs-now)))
-	}
-
 	b := &store.Batch{
 		First: q.state.Size, Erase: q.erase,
 		Leaves: append(make([][]byte, 0, len(first)+len(batch)+1), first...),

@@ -13,6 +13,7 @@ import (
 
 func sealCommand(g *globals) *cobra.Command {
 	var dir, successor string
+	var v vouched
 	c := &cobra.Command{
 		Use:   "seal --dir DIR [--successor ORIGIN]",
 		Short: "End a log for good",
@@ -35,20 +36,22 @@ printed. To interrupt seal does no harm: run it again.`,
 					return usageError{err}
 				}
 			}
-			return g.seal(cmd.Context(), logDir(dir), origin, cmd.Flags().Changed("policy"))
+			return g.seal(cmd.Context(), logDir(dir), origin, cmd.Flags().Changed("policy"), v)
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "`DIR` of the log")
+	v.flags(c)
 	c.Flags().StringVar(&successor, "successor", "", "`ORIGIN` of the log that continues this one")
 	return c
 }
 
-func (g *globals) seal(ctx context.Context, dir logDir, successor name.Origin, cosigned bool) (err error) {
+func (g *globals) seal(ctx context.Context, dir logDir, successor name.Origin, cosigned bool, v vouched) (err error) {
 	cfg, s, err := dir.open(nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	v.set(&cfg)
 	if cosigned {
 		if err := g.addCosigners(&cfg); err != nil {
 			return err

@@ -22,6 +22,7 @@ type serveFlags struct {
 	dir, origin      string
 	listen, admin    string
 	init, cosigned   bool
+	vouched          vouched
 	epoch, heartbeat time.Duration
 	tls              tlsFiles
 	terminated       bool // TLS, by a proxy in front
@@ -58,10 +59,21 @@ replaced while it runs.`,
 	c.MarkFlagsMutuallyExclusive("tls-terminated", "tls-cert")
 	c.Flags().StringVar(&f.entries, "entries", "public", "who may read all leaves: public, or restricted to tokens")
 	c.Flags().StringVar(&f.admin, "admin", "", "`ADDRESS` of /healthz, /readyz, /metrics and, on loopback, /debug/pprof; :PORT is on loopback")
+	f.vouched.flags(c)
 	c.Flags().DurationVar(&f.epoch, "epoch", log.DefaultEpoch, "longest that an event waits")
 	c.Flags().DurationVar(&f.heartbeat, "heartbeat", log.DefaultHeartbeat, "how often an empty epoch is published at least")
 	return c
 }
+
+// vouched is what an operator who has looked says for one start, in place of
+// cosigners.
+type vouched struct{ clock bool }
+
+func (v *vouched) flags(c *cobra.Command) {
+	c.Flags().BoolVar(&v.clock, "clock-is-right", false, "for one start: believe this machine's clock though the newest epoch is old")
+}
+
+func (v *vouched) set(cfg *log.Config) { cfg.ClockIsRight = v.clock }
 
 // check is what can be said before anything is opened.
 func (f *serveFlags) check() error {
@@ -123,6 +135,7 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 		return usage("%s holds log %s, not %s: choose another --dir for another log", f.dir, cfg.Origin, f.origin)
 	}
 	cfg.Epoch, cfg.Heartbeat = f.epoch, f.heartbeat
+	f.vouched.set(&cfg)
 	if f.cosigned {
 		if err := g.addCosigners(&cfg); err != nil {
 			return err
