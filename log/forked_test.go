@@ -207,9 +207,79 @@ func TestPolicyComesLater(t *testing.T) {
 	}
 	r.accepted(p.Add())
 	r.stop()
-	r.cfg.Policy = nil
+	r.cfg.Policy, r.cfg.Unconfirmed = nil, true
 	r.open()
 	r.accepted(p.Add())
+	r.stop()
+	r.cfg.Unconfirmed = false // nobody cosigned what it published since
+	r.open()
+	r.accepted(p.Add())
+}
+
+// What was published says whom to ask before anything is signed on it: one of
+// those who cosigned it at least, at a URL, and not in vain.
+func TestCosignersFromBeforeAreAsked(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	policy := r.cfg.Policy
+	r.open()
+	r.accepted(r.phone("alice").Register())
+	r.stop()
+	stranger := r.witness("stranger", checkpoint.Cosignature)
+	_, strange := stranger.lines()
+	r.cfg.Cosigners[stranger.URL] = r.cfg.Cosigners[ws[0].URL] // Open asks nobody yet
+	var all, silent string
+	for _, w := range ws {
+		_, lines := w.lines()
+		all += lines
+		silent += strings.TrimSuffix(lines, " "+w.URL+"\n") + "\n"
+	}
+	for _, c := range []struct {
+		what, policy string
+		opens        bool
+	}{
+		{"no policy", "", false},
+		{"a quorum of nobody", all + "quorum none", false},
+		{"a stranger", strange + "quorum stranger", false},
+		{"a stranger, and those from before without a URL", silent + strange + "quorum stranger", false},
+		{"a stranger, and those from before", all + strange + "quorum stranger", true},
+		{"those from before", all + "group two 2 w0 w1 w2\nquorum two", true},
+	} {
+		r.openStore()
+		if r.cfg.Policy = nil; c.policy != "" {
+			var err error
+			if r.cfg.Policy, err = checkpoint.ParsePolicy([]byte("log " + r.cfg.Signer.Key().String() + "\n" + c.policy + "\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		head := bytes.Clone(r.head.note)
+		_, err := log.Open(r.cfg)
+		if (err == nil) != c.opens || err != nil && (!strings.Contains(err.Error(), "was cosigned by w") || errors.Is(err, log.ErrReadOnly)) {
+			t.Errorf("%s: %v, want it to open: %t", c.what, err, c.opens)
+		}
+		if !bytes.Equal(head, r.head.note) {
+			t.Errorf("%s: something was signed", c.what)
+		}
+		r.store.Close()
+	}
+	r.cfg.Policy = policy
+	r.open()
+	r.accepted(r.phone("bob").Register())
+	r.stop()
+
+	// An epoch that was stored, and neither signed nor published.
+	r.cfg.Policy = nil
+	r.cfg.Unconfirmed = true
+	r.open()
+	r.head.fail = errors.New("no power")
+	r.submit(r.phone("carol").Register())
+	r.stop()
+	r.head.fail, r.cfg.Unconfirmed = nil, false
+	r.openStore()
+	head := bytes.Clone(r.head.note)
+	if _, err := log.Open(r.cfg); err == nil || !bytes.Equal(head, r.head.note) {
+		t.Errorf("an epoch after the one that was cosigned: %v", err)
+	}
+	r.store.Close()
 }
 
 // The log's second signature stands in every checkpoint, in the same bytes

@@ -64,6 +64,11 @@ type Config struct {
 	Cosigners     map[string]Cosigner
 	CosignTimeout time.Duration // longest that a cosigner is waited for; 0: DefaultCosignTimeout
 
+	// Unconfirmed lets a log go on though Policy asks none of those who cosigned
+	// the newest published checkpoint: the caller knows that nothing was signed
+	// beyond this store. For one start, not for ever.
+	Unconfirmed bool
+
 	Logger  *slog.Logger // who does not cosign; nil: slog.Default()
 	Metrics Metrics      // nil: nobody counts
 }
@@ -239,6 +244,9 @@ func Open(cfg Config) (*Log, error) {
 		return nil, err
 	}
 	if err := l.checkHead(); err != nil {
+		return nil, err
+	}
+	if err := l.checkCosigners(); err != nil {
 		return nil, err
 	}
 	if err := l.restore(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,45 @@ func (c *Config) checkPolicy() error {
 		return fmt.Errorf("the policy's quorum %q cannot be met: no URL to ask %s: add one at the end of each witness line", c.Policy.Quorum, strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// checkCosigners refuses to sign on with nobody to ask who cosigned what was
+// published last. A backup that was restored with its signed head fits it: only
+// they know that more was signed. Cosigners that are new know of nothing.
+func (l *Log) checkCosigners() error {
+	at, raw, err := l.lastPublished(l.seq.state)
+	if err != nil || raw == nil || l.cfg.Unconfirmed {
+		return err
+	}
+	if l.seq.epoch.Sealed && at.Size == l.seq.state.Size {
+		return nil // nothing is left to sign
+	}
+	note, err := checkpoint.Parse(raw)
+	if err != nil {
+		return fmt.Errorf("reading the published checkpoint: %w", err)
+	}
+	var names []string
+	for _, line := range note.Lines {
+		if line.Name == string(l.cfg.Origin) { // the log's own keys
+			continue
+		}
+		if l.cfg.asks(line) {
+			return nil
+		}
+		names = append(names, line.Name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the newest published checkpoint, of size %d, was cosigned by %s, and none of them would be asked now whether more was signed since: if this store is an old backup, going on would fork the log. "+
+		"Give --policy FILE with one of them at least, and its URL. Only if they are gone for good, and this store is certainly the newest, start it once with --unconfirmed", note.Size, strings.Join(slices.Compact(names), ", "))
+}
+
+// asks says whether a line is by a cosigner that is asked.
+func (c *Config) asks(line checkpoint.Line) bool {
+	return c.cosigned() && slices.ContainsFunc(c.Policy.Witnesses, func(w checkpoint.Witness) bool {
+		return w.Key.Made(line) && c.Cosigners[w.URL] != nil
+	})
 }
 
 // runCosigned is the publisher beside the sequencer.

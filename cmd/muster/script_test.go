@@ -33,14 +33,15 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve":  scriptServe,
-			"ends":   scriptEnds,
-			"exits":  scriptExits,
-			"json":   scriptJSON,
-			"setenv": scriptSetenv,
-			"events": scriptEvents,
-			"frames": scriptFrames,
-			"awaits": scriptAwaits,
+			"serve":   scriptServe,
+			"ends":    scriptEnds,
+			"witness": scriptWitness,
+			"exits":   scriptExits,
+			"json":    scriptJSON,
+			"setenv":  scriptSetenv,
+			"events":  scriptEvents,
+			"frames":  scriptFrames,
+			"awaits":  scriptAwaits,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -85,6 +86,25 @@ func scriptEnds(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check((*server).stop())
 	fmt.Fprint(ts.Stderr(), (*server).stderr())
 	*server = nil
+}
+
+// scriptWitness runs a witness in the background until the script ends, and
+// writes the line that names it in a policy:
+//
+//	witness NAME LOGS
+//
+// Its folder is NAME, its key's name NAME.example.net, the line in NAME.line.
+func scriptWitness(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: witness NAME LOGS")
+	}
+	name, dir := args[0], ts.MkAbs(args[0])
+	p, err := startMuster("witness", "--init", "--dir", dir, "--name", name+".example.net", "--logs", ts.MkAbs(args[1]), "--listen", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(p.kill)
+	ts.Check(p.await())
+	vkey := strings.TrimSpace(ts.ReadFile(filepath.Join(args[0], "witness.vkey")))
+	ts.Check(os.WriteFile(dir+".line", []byte(fmt.Sprintf("witness %s %s %s\n", name, vkey, p.url)), 0o600))
 }
 
 // scriptExits runs a command that has to end with an exit code:

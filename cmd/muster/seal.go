@@ -18,9 +18,10 @@ func sealCommand(g *globals) *cobra.Command {
 		Use:   "seal --dir DIR [--successor ORIGIN]",
 		Short: "End a log for good",
 		Long: `seal ends the log in DIR, which must not be served meanwhile: it appends a SEAL
-leaf, signs the last checkpoint, has it cosigned if --policy is given, and prints
-it. That can never be taken back. Clients then say that the log is sealed, and
-where it goes on. Serve it on for as long as anybody should look things up.
+leaf, signs the last checkpoint, has it cosigned if --policy is given, as a log
+that was cosigned needs it, and prints it. That can never be taken back. Clients
+then say that the log is sealed, and where it goes on. Serve it on for as long as
+anybody should look things up.
 
 The next log is begun with init --predecessor FILE, where FILE is what seal
 printed. To interrupt seal does no harm: run it again.`,

@@ -67,13 +67,14 @@ replaced while it runs.`,
 
 // vouched is what an operator who has looked says for one start, in place of
 // cosigners.
-type vouched struct{ clock bool }
+type vouched struct{ unconfirmed, clock bool }
 
 func (v *vouched) flags(c *cobra.Command) {
+	c.Flags().BoolVar(&v.unconfirmed, "unconfirmed", false, "for one start: sign though none of the cosigners from before is asked whether this store is the newest")
 	c.Flags().BoolVar(&v.clock, "clock-is-right", false, "for one start: believe this machine's clock though the newest epoch is old")
 }
 
-func (v *vouched) set(cfg *log.Config) { cfg.ClockIsRight = v.clock }
+func (v *vouched) set(cfg *log.Config) { cfg.Unconfirmed, cfg.ClockIsRight = v.unconfirmed, v.clock }
 
 // check is what can be said before anything is opened.
 func (f *serveFlags) check() error {
