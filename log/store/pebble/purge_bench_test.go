@@ -46,7 +46,7 @@ func BenchmarkPurge(b *testing.B) {
 			b.ReportMetric(float64(written[0])/1e6, "MB-written-least")
 			b.ReportMetric(float64(written[len(written)/2])/1e6, "MB-written-median")
 			b.ReportMetric(float64(written[len(written)-1])/1e6, "MB-written-most")
-			b.ReportMetric(float64(s.db.Metrics().DiskSpaceUsage())/1e6, "MB-store")
+			b.ReportMetric(float64(s.db.pebble.Metrics().DiskSpaceUsage())/1e6, "MB-store")
 		})
 	}
 }
@@ -88,7 +88,7 @@ func (l *spread) erase(n int) {
 		l.erased++
 	}
 	l.commit(numbers, true)
-	for l.store.db.Metrics().Compact.NumInProgress > 0 {
+	for l.store.db.pebble.Metrics().Compact.NumInProgress > 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
@@ -151,6 +151,6 @@ func (l *spread) leaf(b *store.Batch, data []byte) {
 
 // written is what went into tables so far.
 func (l *spread) written() uint64 {
-	m := l.store.db.Metrics().Total()
+	m := l.store.db.pebble.Metrics().Total()
 	return m.TableBytesFlushed + m.TableBytesCompacted
 }
