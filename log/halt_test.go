@@ -155,3 +155,32 @@ func TestHaltWhileWaiting(t *testing.T) {
 		t.Errorf("the event: %v", err)
 	}
 }
+
+// A log that is halted between Open and Run takes no event: nobody would ever
+// answer its sender.
+func TestHaltBeforeRun(t *testing.T) {
+	r := makeRig(t)
+	r.openStore()
+	l, err := log.Open(r.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := make(chan answer.Outcome, 1)
+	submit := func() answer.Outcome {
+		return l.Submit(t.Context(), [][]byte{r.phone("alice").Register()}, answer.Want{})[0]
+	}
+	go func() { early <- submit() }()
+	for l.Waiting() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	l.Halt(errors.New("the file /var/lib/log is damaged"))
+	r.run(l)
+	if err := r.ends(); !errors.Is(err, log.ErrReadOnly) {
+		t.Errorf("Run returned %v", err)
+	}
+	for what, o := range map[string]answer.Outcome{"before Run": <-early, "after it": submit()} {
+		if !errors.Is(o.Err, log.ErrReadOnly) {
+			t.Errorf("%s: %+v", what, o)
+		}
+	}
+}

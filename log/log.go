@@ -292,6 +292,7 @@ func (l *Log) loadGenesis() error {
 // is where they saw it last (protocol section 8.2).
 func (l *Log) Run(ctx context.Context) error {
 	if why := context.Cause(l.halted); why != nil {
+		l.refuseAll(why)
 		l.end(why)
 		return why
 	}
