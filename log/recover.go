@@ -377,7 +377,7 @@ func (r *recovery) previous(id name.AccountID, seq uint32) (uint64, error) {
 	if position, ok := r.newest[id]; ok {
 		return position, nil
 	}
-	index := r.cfg.VRF.EvaluateAll([][]byte{id.Label().VRFInput(seq - 1)})[0]
+	index := r.cfg.VRF.Evaluate(id.Label().VRFInput(seq - 1))
 	position, err := r.cfg.Store.Position(index)
 	if err != nil {
 		return 0, fmt.Errorf("its account's event before it, seq %d: %w", seq-1, err)

@@ -103,7 +103,7 @@ func (v *view) searchNewest(id name.AccountID, end uint32) (int64, error) {
 	var newest *store.Event
 	for begin := uint32(0); begin < end; {
 		seq := begin + (end-begin)/2
-		e, err := v.event(id, seq, v.cfg.VRF.EvaluateAll([][]byte{id.Label().VRFInput(seq)})[0])
+		e, err := v.event(id, seq, v.cfg.VRF.Evaluate(id.Label().VRFInput(seq)))
 		if err != nil {
 			return 0, err
 		}
