@@ -66,12 +66,15 @@ func git(args ...string) (string, error) {
 // part's result holds for as long as that stays the same, whatever else is committed.
 func (t *tree) code(p *part) (string, error) {
 	paths := []string{"go.mod", "go.sum"}
-	for i, pkg := range append(p.packages(), "./cmd/muster") {
-		tests := i < len(p.packages())
-		if !tests && !p.starts {
-			break
+	for _, pkg := range p.packages() {
+		more, err := t.sources(pkg, true)
+		if err != nil {
+			return "", err
 		}
-		more, err := t.sources(pkg, tests)
+		paths = append(paths, more...)
+	}
+	if p.starts {
+		more, err := t.sources("./cmd/muster", false)
 		if err != nil {
 			return "", err
 		}
