@@ -25,12 +25,12 @@ const (
 	// compaction takes an eighth less time, and a lookup a third to a half more.
 	blockBytes = 4 << 10
 
-	// tableBytes is what a file of the log has. The engine's 2 MB made 2,800 files of 10M
-	// events, and a lookup spent a fifth of its time opening them again; larger ones
-	// are more to write anew for a purge.
+	// tableBytes is what a file of the log has, in every level. The engine's 2 MB made
+	// 2,800 files of 10M events, and a lookup spent a fifth of its time opening them
+	// again; larger ones are more to write anew for a purge.
 	tableBytes = 16 << 20
 
-	// maxOpenFiles is more than the files of 50M events. Each takes a descriptor, of
+	// maxOpenFiles is more than the files of 40M events. Each takes a descriptor, of
 	// which a process has some thousands at least, and a few KB.
 	maxOpenFiles = 2000
 

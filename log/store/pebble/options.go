@@ -24,7 +24,9 @@ func options(cfg *Config) *pebbledb.Options {
 		MemTableSize: uint64(cfg.MemTableBytes),
 		MaxOpenFiles: maxOpenFiles,
 	}
-	o.TargetFileSizes[0] = tableBytes // each level below has twice the one above
+	for i := range o.TargetFileSizes {
+		o.TargetFileSizes[i] = tableBytes
+	}
 	o.EventListener = listener(cfg.Corrupted)
 	// No file holds rows of two tables. So the files of L, which overlaps
 	// nothing that came before, are moved from level to level as they are.
