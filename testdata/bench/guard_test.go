@@ -112,3 +112,22 @@ func (c *lookups) cost(b *bench, n int) (float64, error) {
 	_, spent, err := c.ask(b.ctx, known, questions, 1)
 	return spent.cpuMicros(), err
 }
+
+// The server's rows start the built command on the folder that this process made.
+func TestServerIsMeasured(t *testing.T) {
+	b := guarded(t)
+	t.Chdir("../..")
+	if err := b.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	b.stage = 5000
+	b.backfilled(t, b.stage)
+	if err := b.server(); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []string{"restart-clean", "api", "import-command", "memory", "restart-killed", "disk"} {
+		if _, ok := b.at(row, b.stage); !ok {
+			t.Errorf("no figure of %s", row)
+		}
+	}
+}
