@@ -27,21 +27,10 @@ func (b *bench) server() (err error) {
 	var p *process
 	defer func() { stopAll(p) }()
 
-	clean := samples{}
-	for _, cold := range []bool{true, false} {
-		var took time.Duration
-		if p, took, err = b.restarted(cold); err != nil {
-			return err
-		}
-		clean[temperature(cold)] = append(clean[temperature(cold)], took.Seconds())
-		if cold {
-			if err := p.stop(); err != nil {
-				return err
-			}
-		}
+	clean, killed := samples{}, samples{}
+	if p, err = b.restarted(clean, warm); err != nil {
+		return err
 	}
-	b.figure("restart-clean", clean[temperature(true)][0], clean)
-
 	n := b.perRound()
 	if err := b.throughAPI(p, vrfKey, n); err != nil {
 		return err
@@ -58,8 +47,7 @@ func (b *bench) server() (err error) {
 	}
 	b.figure("memory", float64(most)/(1<<30), samples{"resident_bytes": {float64(now)}, "most_resident_bytes": {float64(most)}})
 
-	killed := samples{}
-	for _, cold := range []bool{false, true} {
+	for _, files := range []string{warm, cold} {
 		batches, done, err := b.town.deviceAdds(n) // so that there is something to replay
 		if err != nil {
 			return err
@@ -67,13 +55,11 @@ func (b *bench) server() (err error) {
 		if err := errors.Join(send(b.ctx, p.url, batches), done(), p.kill()); err != nil {
 			return err
 		}
-		var took time.Duration
-		if p, took, err = b.restarted(cold); err != nil {
+		if p, err = b.restarted(killed, files); err != nil {
 			return err
 		}
-		killed[temperature(cold)] = append(killed[temperature(cold)], took.Seconds())
 	}
-	b.figure("restart-killed", killed[temperature(true)][0], killed)
+	b.figure("restart-killed", killed[cold][0], killed)
 
 	running, err := onDisk(b.logDir())
 	if err != nil {
@@ -87,7 +73,11 @@ func (b *bench) server() (err error) {
 		return err
 	}
 	b.figure("disk", float64(stopped)/float64(b.town.Events), samples{"stopped_bytes": {float64(stopped)}, "running_bytes": {float64(running)}})
-	return nil
+	if p, err = b.restarted(clean, cold); err != nil {
+		return err
+	}
+	b.figure("restart-clean", clean[cold][0], clean)
+	return p.stop()
 }
 
 // mostWarming bounds the rounds before a server counts as warm.
@@ -166,26 +156,28 @@ func (b *bench) importCommand(p *process, key *vrf.PrivateKey) error {
 	return nil
 }
 
-func temperature(cold bool) string {
-	if cold {
-		return "files_not_cached_s"
-	}
-	return "files_cached_s"
-}
+// Where a server that starts finds the log's files: in the kernel's cache, as one
+// does that follows another, or on the disk alone, as after a power cut.
+const (
+	warm = "files_cached_s"
+	cold = "files_not_cached_s"
+)
 
-// restarted starts the server, cold: after the kernel forgot its files.
-func (b *bench) restarted(cold bool) (*process, time.Duration, error) {
-	if cold {
+// restarted starts the server, and keeps how long it took until it answered.
+func (b *bench) restarted(s samples, files string) (*process, error) {
+	if files == cold {
 		if err := forget(b.logDir()); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
 	address, err := freeAddress()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	// Its checkpoints were cosigned in this process, by nobody who could be asked.
-	return b.serveAt(address, b.logDir(), "--unconfirmed")
+	p, took, err := b.serveAt(address, b.logDir(), "--unconfirmed")
+	s[files] = append(s[files], took.Seconds())
+	return p, err
 }
 
 // spends is what do costs a process, with what it leaves to the background.
