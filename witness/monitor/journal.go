@@ -53,15 +53,10 @@ type queued struct {
 // one is an error: to begin anew would tell everything once more, and forget
 // the alerts that nobody was told.
 func readJournal(disk durable.Disk, path string, origin name.Origin) (*journal, error) {
-	f, err := disk.Open(path)
+	data, err := disk.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &journal{Version: journalVersion, Origin: origin, Accounts: map[name.Identifier]*watch{}}, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the monitor's journal: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxJournal+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the monitor's journal: %w", err)
 	}
@@ -69,7 +64,7 @@ func readJournal(disk durable.Disk, path string, origin name.Origin) (*journal, 
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err = d.Decode(j); err == nil {
-		err = j.check(len(data))
+		err = j.check()
 	}
 	if _, more := d.Token(); err == nil && more != io.EOF {
 		err = errors.New("bytes after its end")
@@ -83,10 +78,7 @@ func readJournal(disk durable.Disk, path string, origin name.Origin) (*journal, 
 	return j, nil
 }
 
-func (j *journal) check(size int) error {
-	if size > maxJournal {
-		return fmt.Errorf("over %d bytes", maxJournal)
-	}
+func (j *journal) check() error {
 	if j.Version != journalVersion {
 		return fmt.Errorf("version %d, want %d", j.Version, journalVersion)
 	}

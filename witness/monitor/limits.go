@@ -42,10 +42,6 @@ const (
 	// maxWebhookBody is what is read of a webhook's answer, to use the connection again.
 	maxWebhookBody = 4 << 10
 
-	// maxJournal bounds what is read at the start: maxQueue alerts of 4 KiB and
-	// the cursors of 10,000 accounts fit.
-	maxJournal = 16 << 20
-
 	// maxMessage cuts the text of an error in an alert: parts of it come from
 	// the log.
 	maxMessage = 1000

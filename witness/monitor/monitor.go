@@ -96,6 +96,7 @@ func New(cfg Config) (*Monitor, error) {
 		m.lock.Close()
 		return nil, err
 	}
+	m.forget()
 	return m, nil
 }
 

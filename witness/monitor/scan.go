@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/musterlog/muster/log/checkpoint"
@@ -44,6 +45,25 @@ type view struct {
 
 func (m *Monitor) covers(account name.Identifier) bool {
 	return !m.cfg.Scan || m.journal.Scan != nil && slices.Contains(m.journal.Scan.Covered, account)
+}
+
+// forget takes out of the scan what this monitor does not look after: of an
+// account that it does not ask about it would take every new leaf for an
+// insertion, and after a time without a scan it knows the indexes of too few
+// versions. An account that comes back is looked for from leaf 0 on again.
+func (m *Monitor) forget() {
+	s := m.journal.Scan
+	if s == nil {
+		return
+	}
+	watched := make(map[name.Identifier]bool, len(m.cfg.Accounts))
+	for _, account := range m.cfg.Accounts {
+		watched[account] = true
+	}
+	before := len(s.Covered) + len(s.Known)
+	s.Covered = slices.DeleteFunc(s.Covered, func(a name.Identifier) bool { return !m.cfg.Scan || !watched[a] })
+	maps.DeleteFunc(s.Known, func(_ string, v *version) bool { return !watched[v.Account] })
+	m.dirty = len(s.Covered)+len(s.Known) < before
 }
 
 // learn keeps an answer for this pass, and its indexes for the scan.

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"testing"
@@ -109,4 +110,75 @@ func TestScanOfAnHonestLog(t *testing.T) {
 	r.accounts = []name.Identifier{alice, "bob"}
 	alerts, _ := r.once()
 	want(t, alerts)
+}
+
+// An account that is not watched any more gives no alarm, and what was inserted
+// for it meanwhile is found when it is watched again.
+func TestScanAfterAnAccountWasLeftOut(t *testing.T) {
+	r := newRig(t)
+	r.scan = true
+	own := r.phone
+	bob := liar.NewPhone(origin, "bob", start)
+	both := []name.Identifier{alice, "bob"}
+	r.accounts = both
+	r.log.Append(bob.Account(), bob.Register())
+	r.logs(r.phone.Register())
+	alerts, _ := r.once()
+	want(t, alerts, "registered 0 high ALARM", "registered 0 high ALARM")
+	r.accounts = both[:1]
+	r.log.Append(bob.Account(), bob.Add())
+	r.log.Seal()
+	alerts, _ = r.once()
+	want(t, alerts)
+	r.phone = bob
+	thief := r.thief()
+	r.hides(thief.Reregister(false))
+	r.phone = own
+	alerts, _ = r.once()
+	want(t, alerts)
+	r.accounts = both
+	alerts, _ = r.once()
+	want(t, alerts, "device-added 1 high ALARM", "inserted:scan 2 critical ALARM")
+}
+
+// What was inserted while the monitor did not scan is found when it does again,
+// under an index that no later answer speaks of.
+func TestScanAfterAPauseOfScanning(t *testing.T) {
+	r := newRig(t)
+	r.scan = true
+	r.logs(r.phone.Register())
+	r.once()
+	r.scan = false
+	for range 4 {
+		r.logs(r.phone.Confirm())
+	}
+	thief := r.thief()
+	r.hides(thief.Reregister(false)) // as event 5
+	for range 5 {
+		r.logs(r.phone.Confirm())
+	}
+	r.once()
+	r.scan = true
+	alerts, _ := r.once()
+	want(t, alerts, "inserted:scan 5 critical ALARM")
+}
+
+// A journal is read again however long it grew: a scan knows every version.
+func TestLongJournal(t *testing.T) {
+	r := newRig(t)
+	r.scan = true
+	r.logs(r.phone.Register())
+	m := r.open()
+	r.pass(m)
+	for i := range uint32(140_000) {
+		m.know(name.Index(liar.Seed("index", string(binary.BigEndian.AppendUint32(nil, i)))), version{alice, i + 1, 0})
+	}
+	if err := m.save(); err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+	m = r.open()
+	if len(m.journal.Scan.Known) < 140_000 {
+		t.Errorf("%d versions are known", len(m.journal.Scan.Known))
+	}
 }
