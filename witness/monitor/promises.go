@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/verifier"
 )
 
 // Promised is a promise of the log as it came (protocol section 9.1): the event
@@ -20,13 +22,17 @@ func (p *Promised) id() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// checkPromised refuses promises about accounts that are not watched: their
-// alerts would have nobody's name.
+// checkPromised refuses promises about accounts that are not watched, whose
+// alerts would have nobody's name, and those of other logs, of which this
+// monitor knows no key.
 func (c *Config) checkPromised() error {
 	for i, p := range c.Promised {
 		e, err := event.Parse(p.Event)
 		if err != nil {
 			return fmt.Errorf("promise %d: %w", i+1, err)
+		}
+		if origin := name.Origin(c.Verifier.Policy.Log.Name); e.Log != origin.LogID() {
+			return fmt.Errorf("promise %d is of another log than %s: leave it to a monitor of that log", i+1, origin)
 		}
 		if c.watched(e.Account) == "" {
 			return fmt.Errorf("promise %d is about account %s, which is not watched: add its --watch", i+1, e.Account)
@@ -62,13 +68,16 @@ func (m *Monitor) promises(ctx context.Context, v *view, o *Outcome) {
 		}
 		w := m.promiseWatch(i)
 		kept, err := m.promise(ctx, e, m.cfg.Promised[i].Durable, uint64(r.Time.UnixMilli()))
-		switch {
-		case err != nil:
-			m.failed(ctx, account, w, err, o)
-		case kept:
-			m.kept[i] = true
-			m.recovered(account, w)
+		if errors.Is(err, verifier.ErrNotShown) {
+			kept, err = m.past(ctx, account, e)
 		}
+		if err != nil {
+			m.failed(ctx, account, w, err, o)
+			continue
+		}
+		// Not kept yet, it is not overdue either: the wait is no failure.
+		m.kept[i] = kept
+		m.recovered(account, w)
 	}
 }
 
@@ -93,6 +102,28 @@ func (m *Monitor) promise(ctx context.Context, e *event.Event, durable []byte, e
 		return false, err
 	}
 	return true, nil
+}
+
+// past looks for a promised event in the whole history, since the account may
+// have gone on from it long ago. What an ERASE hides is not shown any more,
+// and then there is nothing left to hold the log to.
+func (m *Monitor) past(ctx context.Context, account name.Identifier, e *event.Event) (kept bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+	defer cancel()
+	r, err := m.client.Lookup(ctx, verifier.Question{Account: account.AccountID(), History: true})
+	if err != nil {
+		return false, err
+	}
+	f := &r.Accounts[0]
+	if f.ErasedBefore != nil && e.Seq < *f.ErasedBefore {
+		return true, nil
+	}
+	for _, l := range f.Events {
+		if l.ID() == e.ID() {
+			return true, nil
+		}
+	}
+	return false, verifier.ErrNotShown
 }
 
 // promiseWatch is the place of the i-th promise's troubles.

@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/musterlog/muster/log/answer"
@@ -10,6 +12,7 @@ import (
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/verifier"
 )
 
 // promise is the log's signed word that an event will be in an epoch of mergeBy.
@@ -86,8 +89,70 @@ func TestPromiseOfAStranger(t *testing.T) {
 	r.logs(r.phone.Register())
 	stranger := liar.NewPhone(origin, "mallory", start)
 	cfg := r.config()
-	cfg.Promised = []Promised{r.promise(stranger.Register(), name.Opening{1}, 1)}
-	if _, err := New(cfg); err == nil {
-		t.Error("taken, about an account that is not watched")
+	elsewhere := liar.NewPhone("keys.example.org/log2", alice, start)
+	for what, p := range map[string]*liar.Phone{"about an account that is not watched": stranger, "of another log": elsewhere} {
+		cfg.Promised = []Promised{r.promise(p.Register(), name.Opening{1}, 1)}
+		if m, err := New(cfg); err == nil {
+			m.Close()
+			t.Errorf("taken, %s", what)
+		}
 	}
+}
+
+// A kept promise gives no alert when the account has gone on, so that an answer
+// about its devices does not show the event any more, nor when it was erased.
+func TestKeptLongAgo(t *testing.T) {
+	r := newRig(t)
+	r.logs(r.phone.Register(), r.phone.Add())
+	body := r.phone.Add()
+	r.log.Append(r.phone.Account(), body)
+	records := r.log.Records[r.phone.Account()]
+	r.promised = []Promised{r.promise(body, records[len(records)-1].Opening, r.log.TimeMs+1)}
+	r.log.Seal()
+	for range 7 {
+		r.logs(r.phone.Confirm())
+	}
+	for _, then := range []func(){func() {}, func() { r.logs(r.phone.Erase()) }} {
+		then()
+		m := r.open()
+		alerts, _ := r.pass(m)
+		for _, a := range alerts {
+			if a.Kind == Failed {
+				t.Errorf("%s: %s", a.Check, a.Message)
+			}
+		}
+		if !m.kept[0] {
+			t.Error("it is asked about again")
+		}
+		m.Close()
+	}
+}
+
+// noStrangers is a log that answers those only who know it.
+type noStrangers struct{ verifier.Source }
+
+func (s noStrangers) Lookup(ctx context.Context, request []byte) ([]byte, error) {
+	if r, err := answer.ParseRequest(request); err != nil || r.Size == 0 {
+		return nil, errors.New("busy")
+	}
+	return s.Source.Lookup(ctx, request)
+}
+
+// To wait for a promise is no outage: one question that fails afterwards is no alarm.
+func TestWaitingForAPromiseIsNoOutage(t *testing.T) {
+	r := newRig(t)
+	r.logs(r.phone.Register())
+	due := r.log.TimeMs + 2*uint64(verifier.DefaultMaxAge.Milliseconds())
+	body := r.phone.Add()
+	r.promised = []Promised{r.promise(body, name.Opening{1}, due)}
+	m := r.open()
+	r.pass(m)
+	r.log.TimeMs = due - 1
+	r.log.Seal()
+	alerts, _ := r.pass(m)
+	want(t, alerts)
+	r.log.Seal()
+	m.client.Source = source{noStrangers{m.cfg.Source}}
+	alerts, _ = r.pass(m)
+	want(t, alerts, "failure:unreachable low")
 }
