@@ -1,7 +1,10 @@
 package monitor
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -78,7 +81,8 @@ func classify(err error) (check string, severity Severity, outage bool) {
 		if errors.Is(err, follow.ErrForged) {
 			return checkScan, Critical, false
 		}
-		if errors.As(err, new(*sourceError)) {
+		// Time that runs out between two pages is the answers' too.
+		if errors.As(err, new(*sourceError)) || errors.Is(err, context.DeadlineExceeded) {
 			return checkUnreachable, Low, true
 		}
 		return checkOther, High, false
@@ -95,20 +99,57 @@ func classify(err error) (check string, severity Severity, outage bool) {
 // while it does. A log that fails and recovers in turn, or fails in all ways by
 // turns, gets no more lines than that: noise must not hide another alert. When
 // the queue is full it is tried again in the next pass.
+//
+// What convicts the log is an alarm whatever the check says, and is told though
+// the check was told of before: else a server that was behind would excuse a
+// fork for as long.
 func (m *Monitor) trouble(ctx context.Context, w *watch, a Alert, err error) {
 	key := string(a.Kind) + " " + a.Check
 	if a.Kind == Stalled {
 		key = string(Stalled)
 	}
-	t, now := w.Troubles[key], m.cfg.Now().UTC()
-	if t != nil && now.Sub(t.Told) < m.cfg.Repeat && !now.Before(t.Told) || len(m.journal.Queue) >= maxQueue {
+	proven, now := key+" proven", m.cfg.Now().UTC()
+	told := m.told(w, key, now)
+	if len(m.journal.Queue) >= maxQueue || told && (m.told(w, proven, now) || !m.unseen(err)) {
 		return
 	}
 	// Before the alert: a crash in between leaves a file that nobody was told of.
 	a.Evidence = m.keep(ctx, err, &a.Message)
+	switch {
+	case a.Evidence != "":
+		a.Alarm, a.Severity = true, Critical
+		w.Troubles[proven] = &trouble{Told: now} // that it is over the other one tells
+	case told:
+		return
+	}
 	a.ID = id(a.AccountID, key, now.UnixNano())
 	m.journal.Queue = append(m.journal.Queue, queued{Alert: a})
 	w.Troubles[key], m.dirty = &trouble{Told: now, Open: true}, true
+}
+
+// told says that an alert of this key is not due again yet.
+func (m *Monitor) told(w *watch, key string, now time.Time) bool {
+	t := w.Troubles[key]
+	return t != nil && now.Sub(t.Told) < m.cfg.Repeat && !now.Before(t.Told)
+}
+
+// unseen says that a failure that was told of comes with other checkpoints now,
+// in which evidence is worth looking for. Once a pass: each may take a while.
+func (m *Monitor) unseen(err error) bool {
+	var f *verifier.Failure
+	if !errors.As(err, &f) || len(f.Notes) == 0 || m.cfg.Files == nil || m.looks > 0 {
+		return false
+	}
+	notes := sha256.Sum256(bytes.Join(f.Notes, nil))
+	if m.looked[notes] {
+		return false
+	}
+	if len(m.looked) >= maxLooked {
+		clear(m.looked)
+	}
+	m.looked[notes] = true
+	m.looks++
+	return true
 }
 
 // recovered tells once of each failure that is over.
@@ -152,9 +193,31 @@ func (m *Monitor) keep(ctx context.Context, err error, message *string) string {
 	file, err := follow.Investigate(ctx, m.cfg.Files, m.cfg.Verifier.Policy.Log, f)
 	if err != nil {
 		*message += "; no evidence is kept: " + printable(err)
+		if f.Check == verifier.CheckConsistency && !errors.Is(err, verifier.ErrNoFork) {
+			m.keepNotes(f, message)
+		}
 		return ""
 	}
 	return m.convict(file, message)
+}
+
+// keepNotes keeps the two checkpoints of a fork that the log shows no tree of:
+// whoever has that can convict it with them. One pair a Repeat, since a log may
+// sign others without end.
+func (m *Monitor) keepNotes(f *verifier.Failure, message *string) {
+	now := m.cfg.Now()
+	if !m.notes.IsZero() && now.Sub(m.notes) < m.cfg.Repeat && !now.Before(m.notes) {
+		return
+	}
+	for _, note := range f.Notes {
+		sum := sha256.Sum256(note)
+		if err := m.cfg.Disk.Keep(filepath.Join(m.path("evidence"), hex.EncodeToString(sum[:])+".note"), note); err != nil {
+			*message += "; nor are the checkpoints: " + printable(err)
+			return
+		}
+	}
+	m.notes = now
+	*message += "; both checkpoints that the log signed are kept in " + m.path("evidence") + ": publish them"
 }
 
 func (m *Monitor) convict(f *evidence.File, message *string) string {

@@ -62,6 +62,10 @@ const (
 	// maxApprovals bounds the list of what is expected.
 	maxApprovals = 100_000
 
+	// maxLooked bounds what is remembered of failures that convicted nobody: to
+	// look again costs a few of the log's tiles.
+	maxLooked = 1000
+
 	// investigateTime bounds the reading of the log's files for evidence: the
 	// alert waits for it, and a liar may be slow.
 	investigateTime = 20 * time.Second

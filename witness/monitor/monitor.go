@@ -54,6 +54,9 @@ type Monitor struct {
 	origin  name.Origin
 	journal *journal
 	dirty   bool                     // the journal has what is not on the disk
+	looked  map[[32]byte]bool        // failures in whose checkpoints evidence was looked for
+	looks   int                      // in this pass, without an alert
+	notes   time.Time                // when the checkpoints of a fork that is not proven were last kept
 	kept    map[int]bool             // promises that are settled, by their place in Promised
 	unknown map[name.Identifier]bool // accounts of which was said that the log does not know them
 	lock    io.Closer
@@ -82,7 +85,7 @@ func New(cfg Config) (*Monitor, error) {
 	cfg.Repeat = cmp.Or(cfg.Repeat, DefaultRepeat)
 	cfg.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
 	m := &Monitor{
-		cfg: cfg, kept: map[int]bool{}, unknown: map[name.Identifier]bool{}, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: cfg.Disk.Replace,
+		cfg: cfg, looked: map[[32]byte]bool{}, kept: map[int]bool{}, unknown: map[name.Identifier]bool{}, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: cfg.Disk.Replace,
 		client: &verifier.Client{Verifier: cfg.Verifier, Store: cfg.Store, Source: source{cfg.Source}, Now: cfg.Now},
 	}
 	if err := cfg.Disk.MakeFolder(m.path("evidence")); err != nil {
@@ -133,6 +136,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 // Pass verifies every account once, and tells what is new.
 func (m *Monitor) Pass(ctx context.Context) (Outcome, error) {
 	var o Outcome
+	m.looks = 0
 	v := &view{results: map[name.Identifier]*verifier.Result{}, next: map[name.Identifier]uint32{}}
 	for _, account := range m.cfg.Accounts {
 		if err := m.watch(ctx, account, v, &o); err != nil {

@@ -1,0 +1,108 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/witness/follow"
+)
+
+// A fork that looks like a server that is behind is an alarm all the same, also
+// within the hour after one that was behind indeed.
+func TestForkIsNoRollback(t *testing.T) {
+	for _, behindBefore := range []bool{false, true} {
+		r := newRig(t)
+		r.logs(r.phone.Register())
+		behind, other := r.log.Fork(), r.log.Fork()
+		other.Append(r.phone.Account(), r.thief().Reregister(false))
+		other.Seal()
+		r.logs(r.phone.Add())
+		r.logs(r.phone.Confirm())
+		m := r.open()
+		r.pass(m)
+		own := m.client.Source
+		if behindBefore {
+			m.client.Source = forgetful{behind.Lookup}
+			alerts, _ := r.pass(m)
+			want(t, alerts, "failure:rollback low")
+		}
+		m.client.Source = forgetful{other.Lookup}
+		alerts, o := r.pass(m)
+		want(t, alerts, "failure:rollback critical ALARM")
+		if len(alerts) != 1 || o.Alarms != 1 {
+			t.Fatalf("%d alerts, outcome %+v", len(alerts), o)
+		}
+		r.convicts(alerts[0], evidence.E2)
+		for range 2 { // another note each time, and no more lines
+			other.Leaves = other.Leaves[:len(other.Leaves)-1]
+			other.Epochs--
+			other.Seal()
+			alerts, _ = r.pass(m)
+			want(t, alerts)
+		}
+		m.client.Source = own
+		alerts, _ = r.pass(m)
+		want(t, alerts, "recovered:rollback low")
+	}
+}
+
+// noTiles is a log that shows no tree.
+type noTiles struct{ follow.Source }
+
+func (noTiles) Tile(context.Context, int, uint64, int) ([]byte, error) {
+	return nil, errors.New("not today")
+}
+
+// A log that forks, and refuses what would prove it, leaves two checkpoints.
+func TestForkWithoutATreeLeavesItsCheckpoints(t *testing.T) {
+	r := newRig(t)
+	r.logs(r.phone.Register())
+	m := r.open()
+	r.pass(m)
+	r.log.Leaves[2] = append([]byte{}, r.log.Leaves[1]...) // another past
+	r.log.Seal()
+	files := m.cfg.Files
+	m.cfg.Files = noTiles{files}
+	alerts, _ := r.pass(m)
+	want(t, alerts, "failure:consistency critical ALARM")
+	if !strings.Contains(alerts[0].Message, "publish them") {
+		t.Errorf("message %q", alerts[0].Message)
+	}
+	kept := func() []string {
+		names, _ := filepath.Glob(filepath.Join(r.dir, "evidence", "*.note"))
+		return names
+	}
+	if len(kept()) != 2 {
+		t.Errorf("kept %q, want two notes", kept())
+	}
+	r.log.Seal()
+	alerts, _ = r.pass(m)
+	want(t, alerts)
+	if len(kept()) != 2 {
+		t.Errorf("kept %q, want no more than two notes in an hour", kept())
+	}
+	// Once the log shows its tree it is convicted, though it was told of before.
+	m.cfg.Files = files
+	r.log.Seal()
+	alerts, _ = r.pass(m)
+	want(t, alerts, "failure:consistency critical ALARM")
+	r.convicts(alerts[0], evidence.E2)
+}
+
+// Time that ran out before a question was sent is nobody's lie.
+func TestTimeRunsOut(t *testing.T) {
+	r := newRig(t)
+	r.logs(r.phone.Register())
+	m := r.open()
+	m.cfg.Timeout = time.Nanosecond
+	alerts, o := r.pass(m)
+	want(t, alerts, "failure:unreachable low")
+	if o.Failed || !o.Unreachable {
+		t.Errorf("outcome %+v", o)
+	}
+}
