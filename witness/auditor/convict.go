@@ -28,11 +28,11 @@ func (a *Auditor) stop(ctx context.Context, v *violation) error {
 	if caught != nil {
 		b.Evidence = filepath.Join(a.evidence(), caught.File.Name())
 		if err := a.cfg.Disk.Keep(b.Evidence, caught.File.Bytes()); err != nil {
-			a.cfg.Logger.Error("evidence cannot be written", "error", err)
+			a.unkept(v, err)
 			b.Evidence = ""
 		}
 	} else {
-		a.cfg.Logger.Error("the log broke a rule, and no file convicts it", "rule", b.Rule, "error", err)
+		a.unkept(v, err)
 	}
 	a.broken = b
 	a.cfg.Logger.Error("the log broke a rule: the auditor stops for good", "origin", a.cfg.Log.Name, "position", b.Position, "rule", b.Rule, "evidence", b.Evidence)
@@ -41,6 +41,13 @@ func (a *Auditor) stop(ctx context.Context, v *violation) error {
 		a.cfg.Logger.Error("that the auditor stopped cannot be written", "error", err)
 	}
 	return b
+}
+
+// unkept says what is left when no evidence is kept: the checkpoint, signed, and
+// another try, once the disk has room or the log shows its files again.
+func (a *Auditor) unkept(v *violation, err error) {
+	a.cfg.Logger.Error("no evidence is kept: publish this checkpoint; to look again, make sure that there is room and that the log answers, delete the file and start the auditor",
+		"file", a.stoppedFile(), "error", err, "checkpoint", string(v.note.Bytes()))
 }
 
 // convict makes the file that proves the violation.

@@ -59,6 +59,14 @@ func (a *Auditor) check(ctx context.Context, n *checkpoint.Note) error {
 	if n.Size == 0 {
 		return &violation{rule: "it signed a checkpoint of size 0", leaves: [][]uint64{nil}, note: n}
 	}
+	// Before any file is read: two notes are enough, and a log that shows two
+	// trees of one size need serve neither.
+	if old := a.at.note; old != nil && old.Size == n.Size && old.Root != n.Root {
+		return &violation{
+			position: n.Size, rule: fmt.Sprintf("it signed two roots of size %d", n.Size), note: n,
+			file: func(context.Context) (*evidence.File, error) { return evidence.TwoRoots(old.Bytes(), n.Bytes()), nil },
+		}
+	}
 	tree, err := follow.Open(ctx, a.cfg.Source, n.Checkpoint)
 	if err != nil {
 		return err
@@ -111,20 +119,13 @@ func (a *Auditor) extends(ctx context.Context, tree *follow.Tree, n *checkpoint.
 		a.at.note = large
 		return nil
 	}
-	v := &violation{position: small.Size, note: n}
-	if small.Size == large.Size {
-		v.rule = fmt.Sprintf("it signed two roots of size %d", n.Size)
-		v.file = func(context.Context) (*evidence.File, error) {
-			return evidence.TwoRoots(small.Bytes(), large.Bytes()), nil
-		}
-		return v
+	return &violation{
+		position: small.Size, rule: fmt.Sprintf("its tree of size %d does not extend the one of size %d", large.Size, small.Size), note: n,
+		file: func(ctx context.Context) (*evidence.File, error) {
+			proof, err := at.Consistency(ctx, small.Size)
+			return evidence.Fork(small.Bytes(), large.Bytes(), root, proof), err
+		},
 	}
-	v.rule = fmt.Sprintf("its tree of size %d does not extend the one of size %d", large.Size, small.Size)
-	v.file = func(ctx context.Context) (*evidence.File, error) {
-		proof, err := at.Consistency(ctx, small.Size)
-		return evidence.Fork(small.Bytes(), large.Bytes(), root, proof), err
-	}
-	return v
 }
 
 // catchUp judges and replays the leaves below a tree's size. On an error
