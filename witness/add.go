@@ -125,6 +125,10 @@ func (w *Witness) advance(ctx context.Context, s *logState, r *request, lines []
 	if w.stall != nil {
 		w.stall()
 	}
+	if now := w.cfg.Now(); next.time > uint64(max(now.Unix(), 0))+maxAhead {
+		w.cfg.Logger.Error("CLOCK: this witness has stated a time that is ahead of its clock, and states no earlier one: clients refuse its cosignatures until then. If the clock is right now, run a new witness with a new key in another folder",
+			"origin", r.Origin, "stated", next.time, "clock", now.Unix())
+	}
 	if err := w.folder.store(next); err != nil {
 		w.cfg.Logger.Error("a checkpoint cannot be recorded, so it is not cosigned", "origin", r.Origin, "size", r.Size, "error", err)
 		return refuse(http.StatusInternalServerError, "the witness cannot write its state")

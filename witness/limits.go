@@ -29,6 +29,10 @@ const (
 	// body of up to 70 kB: a log sends one at a time, the rest are strangers.
 	maxWaiting = 256
 
+	// maxAhead is how many seconds ahead of their clock clients accept a
+	// cosignature's time (protocol section 6).
+	maxAhead = 300
+
 	// retryTime is when a log is told to ask again: an epoch later, as a rule.
 	retryTime = time.Second
 )

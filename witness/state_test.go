@@ -282,3 +282,26 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestClockSetBack: the time stated never goes back, and the operator is told
+// why clients refuse it.
+func TestClockSetBack(t *testing.T) {
+	l := newLog("example.org/any").grow(9, "main")
+	r := newRig(t, l)
+	r.now = start.Add(time.Hour)
+	r.want(http.StatusOK, l.body(0, 3))
+	r.now = start.Add(time.Hour - time.Minute) // clients forgive as much
+	r.want(http.StatusOK, l.body(3, 4))
+	if strings.Contains(r.said.String(), "CLOCK") {
+		t.Errorf("said %s", r.said.String())
+	}
+	r.now = start
+	for _, at := range r.times(r.want(http.StatusOK, l.body(4, 5)), l.text(5), both...) {
+		if want := start.Add(time.Hour).Unix(); int64(at) != want {
+			t.Errorf("time %d, want %d", at, want)
+		}
+	}
+	if strings.Count(r.said.String(), "CLOCK") != 1 {
+		t.Errorf("said %q, want one line about the clock", r.said.String())
+	}
+}
