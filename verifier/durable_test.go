@@ -144,6 +144,11 @@ func TestDurableRefuses(t *testing.T) {
 		{"another log key", mixed(strange, nil), verifier.CheckLogSignature},
 		{"a checkpoint", mixed(nil, func(d *answer.Durable) { d.Note = w.log.Note }), verifier.CheckLogSignature},
 		{"promised for tomorrow and later", absurd, verifier.CheckFreshness},
+		{"for no index, beside a proof of none", mixed(nil, func(d *answer.Durable) {
+			c := commitment.Commit(name.Opening{1}, e.Account.Label(), e.Seq, body)
+			d.Note = w.log.Signer.SignReceipt(checkpoint.Receipt{Origin: origin, MergeBy: mergeBy, Commitment: c})
+			d.Proof[40]++
+		}), verifier.CheckVRF},
 		{"promised for never", wrapped, verifier.CheckFreshness},
 	} {
 		if _, err := w.verifier().Durable(key, e, c.data, w.now()); verifier.FailedCheck(err) != c.want {

@@ -105,10 +105,7 @@ func (l *Lookup) request() *answer.Request {
 }
 
 func (l *Lookup) done() bool {
-	if l.last == nil {
-		return false
-	}
-	for i := range l.asks {
+	for i := range l.asks { // one at least, and none is done before an answer came
 		if !l.asks[i].done {
 			return false
 		}

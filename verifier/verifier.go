@@ -196,7 +196,10 @@ func (v *Verifier) checkExtends(p *page, state *State, a *answer.Answer) error {
 		return nil
 	}
 	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Size, p.note.Size, raw(a.Consistency), old.Root[:], p.note.Root[:]); err != nil {
-		return &Failure{Check: CheckConsistency, Err: err, Notes: notes}
+		// What the library says is two roots in decimal, for nobody to read.
+		f := fail(CheckConsistency, "the tree of %d leaves, with root %s, is not shown to extend the one of %d that this client has seen: ask again, elsewhere if it stays so", p.note.Size, p.note.Root, old.Size)
+		f.Notes = notes
+		return f
 	}
 	return nil
 }
