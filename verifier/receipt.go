@@ -46,7 +46,7 @@ func (v *Verifier) Receipt(vrfKey [32]byte, e *event.Event, receipt []byte, now 
 	l := leaf.Event{Index: index, Commitment: commitment.Commit(p.Opening, label, e.Seq, e.Bytes())}
 	hash := leaf.HashOf(l.Bytes())
 	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, p.Position, note.Size, hash[:], raw(p.Path), note.Root[:]); err != nil {
-		return nil, &Failure{Check: CheckInclusion, Err: err}
+		return nil, fail(CheckInclusion, "the event is not shown to be at position %d of the %d leaves with root %s", p.Position, note.Size, note.Root)
 	}
 	return p, nil
 }
