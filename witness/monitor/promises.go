@@ -67,6 +67,9 @@ func (m *Monitor) promises(ctx context.Context, v *view, o *Outcome) {
 			continue // its own failure was told
 		}
 		w := m.promiseWatch(i)
+		if _, asked := m.kept[i]; !asked { // since an earlier monitor nobody asked, which is no outage
+			m.kept[i], w.Verified, m.dirty = false, m.cfg.Now().UTC(), true
+		}
 		kept, err := m.promise(ctx, e, m.cfg.Promised[i].Durable, uint64(r.Time.UnixMilli()))
 		if errors.Is(err, verifier.ErrNotShown) {
 			kept, err = m.past(ctx, account, e)

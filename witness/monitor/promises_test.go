@@ -155,4 +155,12 @@ func TestWaitingForAPromiseIsNoOutage(t *testing.T) {
 	m.client.Source = source{noStrangers{m.cfg.Source}}
 	alerts, _ = r.pass(m)
 	want(t, alerts, "failure:unreachable low")
+	// Nor is the time between two monitors.
+	m.Close()
+	r.log.TimeMs += 3 * uint64(verifier.DefaultMaxAge.Milliseconds())
+	r.log.Seal()
+	m = r.open()
+	m.client.Source = source{noStrangers{m.cfg.Source}}
+	alerts, _ = r.pass(m)
+	want(t, alerts, "failure:unreachable low")
 }
