@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
@@ -177,8 +178,8 @@ func (m *Monitor) recovered(account name.Identifier, w *watch) {
 
 // keep writes what convicts the log, if the error carries it or the log's own
 // files show it, and returns its path. Only what a stranger's verifier accepts
-// is written: at most one file an alert, so that a log that lies in many ways
-// fills no disk. What cannot be kept is told in the alert's message instead.
+// is written: at most one file an alert for each who is convicted, so that a log
+// that lies in many ways fills no disk. What cannot be kept is told in the alert's message instead.
 func (m *Monitor) keep(ctx context.Context, err error, message *string) string {
 	var proven *evidence.Misbehaviour
 	if errors.As(err, &proven) {
@@ -221,14 +222,32 @@ func (m *Monitor) keepNotes(f *verifier.Failure, message *string) {
 }
 
 func (m *Monitor) convict(f *evidence.File, message *string) string {
-	err := evidence.Convict(m.cfg.Verifier.Policy.Log, f)
-	var proven *evidence.Misbehaviour
-	if errors.As(err, &proven) {
-		path := filepath.Join(m.path("evidence"), proven.File.Name())
-		if err = m.cfg.Disk.Keep(path, proven.File.Bytes()); err == nil {
-			return path
+	policy := m.cfg.Verifier.Policy
+	path, err := m.convictOne(policy.Log, f)
+	if err != nil {
+		*message += "; no evidence is kept: " + printable(err)
+		return ""
+	}
+	// The log's file lacks the cosigners' lines. Who cosigned both trees, or as
+	// an auditor what breaks a rule, broke its word too.
+	auditors := policy.Auditors()
+	for _, w := range policy.Witnesses {
+		if f.Kind != evidence.E1 && f.Kind != evidence.E2 && !slices.Contains(auditors, w.Name) {
+			continue
+		}
+		if also, err := m.convictOne(w.Key, f.OfCosigner()); err == nil {
+			*message += "; against " + w.Name + " too: " + also
 		}
 	}
-	*message += "; no evidence is kept: " + printable(err)
-	return ""
+	return path
+}
+
+// convictOne keeps the file that convicts the holder of one key.
+func (m *Monitor) convictOne(key checkpoint.Key, f *evidence.File) (path string, err error) {
+	var proven *evidence.Misbehaviour
+	if err = evidence.Convict(key, f); !errors.As(err, &proven) {
+		return "", err
+	}
+	path = filepath.Join(m.path("evidence"), proven.File.Name())
+	return path, m.cfg.Disk.Keep(path, proven.File.Bytes())
 }

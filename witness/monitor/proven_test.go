@@ -3,12 +3,16 @@ package monitor
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/witness/follow"
 )
 
@@ -104,5 +108,43 @@ func TestTimeRunsOut(t *testing.T) {
 	want(t, alerts, "failure:unreachable low")
 	if o.Failed || !o.Unreachable {
 		t.Errorf("outcome %+v", o)
+	}
+}
+
+// A fork is evidence against each cosigner of both trees, too.
+func TestForkConvictsItsCosigners(t *testing.T) {
+	r := newRig(t)
+	twice, err := checkpoint.NewCosigner(checkpoint.Cosignature, "w1.example.net", liar.Seed("w1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	once, err := checkpoint.NewCosigner(checkpoint.Cosignature, "w2.example.net", liar.Seed("w2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.policy, err = checkpoint.ParsePolicy(fmt.Appendf(nil, "log %s\nwitness w1 %s\nwitness w2 %s\nquorum none\n", r.log.Signer.Key(), twice.Key(), once.Key()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.log.Cosigners = []*checkpoint.Cosigner{twice, once}
+	r.logs(r.phone.Register())
+	r.once()
+	r.log.Cosigners = r.log.Cosigners[:1]
+	r.log.Leaves[2] = append([]byte{}, r.log.Leaves[1]...) // another past
+	r.log.Sign()
+	alerts, _ := r.once()
+	want(t, alerts, "failure:split-view critical ALARM")
+	r.convicts(alerts[0], evidence.E1)
+	_, also, _ := strings.Cut(alerts[0].Message, "; against w1 too: ")
+	data, err := os.ReadFile(also)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := evidence.Parse(data)
+	if err != nil || !errors.As(evidence.Convict(twice.Key(), f), new(*evidence.Misbehaviour)) {
+		t.Errorf("the file convicts nobody: %v", err)
+	}
+	if kept, _ := filepath.Glob(filepath.Join(r.dir, "evidence", "*.evidence")); len(kept) != 2 {
+		t.Errorf("kept %q, want two files", kept)
 	}
 }
