@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/musterlog/muster/log/checkpoint"
-	"github.com/musterlog/muster/log/commitment"
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
@@ -26,26 +25,12 @@ type PublicTree interface {
 	Leaves(ctx context.Context, from uint64) iter.Seq2[[]byte, error]
 }
 
-// Content is what a log of unlinkable leaves cannot give back: an event, and
-// the opening of its commitment.
-type Content struct {
-	Body    []byte       // the encoded Event
-	Opening name.Opening // zero: unknown
-}
-
 // Recovered is what Recover did.
 type Recovered struct {
 	From, To uint64 // sizes
 	Epochs   uint64
 	Events   uint64
 	Closed   uint64 // events without an opening: they cannot be shown, the account goes on
-}
-
-// Missing says which events cannot be rebuilt, since nobody gave their bodies.
-type Missing struct{ Positions []uint64 }
-
-func (m *Missing) Error() string {
-	return fmt.Sprintf("the bodies of %d events are missing, the first at position %d: the log cannot go on without them, since their accounts could not", len(m.Positions), m.Positions[0])
 }
 
 // Recover brings a store that is behind up to the checkpoint that note holds,
@@ -56,7 +41,8 @@ func (m *Missing) Error() string {
 // meets cfg.Policy, it is also kept as the published one.
 //
 // Every event since must have its Content, in any order and with others among
-// it; only of those that an ERASE has deleted since nothing is needed. Without
+// it; only of those that an ERASE has deleted since nothing is needed, and nothing
+// that is given of them is stored. Without
 // opening nobody can be shown an event, as if its content were erased; first
 // lookups of its account work again from the next event that the primary signs.
 // That such a body is the one that was logged, nothing proves but its index and
@@ -105,17 +91,6 @@ type recovery struct {
 	done   Recovered
 	known  map[name.Index]known
 	newest map[name.AccountID]uint64 // of the epoch at hand: positions
-}
-
-// known is what is known of an index: an event, or that it was erased.
-type known struct {
-	account name.AccountID
-	seq     uint32
-	content *Content // nil: erased
-}
-
-func (c *Content) opens(k known, leaf name.Commitment) bool {
-	return commitment.Commit(c.Opening, k.account.Label(), k.seq, c.Body) == leaf
 }
 
 // begin reads where the store is, and refuses a target that does not extend
@@ -179,78 +154,6 @@ func (r *recovery) extends(ctx context.Context, what string, size uint64, root f
 	}
 	if have != then {
 		return &Forked{Note: r.target.Bytes(), told: toldHistory, Why: fmt.Sprintf("%s has root %s at size %d, the published log %s: these are two histories, and neither is changed. Find out by `muster fsck` and the cosigners which one is true", what, have, size, then)}
-	}
-	return nil
-}
-
-// index finds out by the VRF key which leaf each content may be of.
-func (r *recovery) index(content []Content) error {
-	content = slices.Clone(content)
-	for p, err := range r.cfg.Store.Pending() {
-		if err != nil {
-			return fmt.Errorf("reading the promised events: %w", err)
-		}
-		content = append(content, Content{Body: p.Body, Opening: p.Opening})
-	}
-	var alphas [][]byte
-	var all []known
-	for i := range content {
-		e, err := event.Parse(content[i].Body)
-		if err != nil {
-			return fmt.Errorf("content %d: %w", i, err)
-		}
-		from := e.Seq
-		if e.Type == event.Erase { // what lies before it may be gone
-			at, err := r.committed(e.Account)
-			if err != nil {
-				return err
-			}
-			if from = min(at.Next, e.Seq); uint64(e.Seq-from) > r.target.Size-r.done.From {
-				continue // more events than there are: another log's, or nobody's
-			}
-		}
-		for seq := from; seq <= e.Seq; seq++ {
-			k := known{e.Account, seq, nil}
-			if seq == e.Seq {
-				k.content = &content[i]
-			}
-			all, alphas = append(all, k), append(alphas, e.Account.Label().VRFInput(seq))
-		}
-	}
-	r.known = make(map[name.Index]known, len(all))
-	for i, index := range r.cfg.VRF.EvaluateAll(alphas) {
-		have, ok := r.known[index]
-		if !ok || have.content == nil || all[i].content != nil && have.content.Opening == (name.Opening{}) {
-			r.known[index] = all[i]
-		}
-	}
-	return nil
-}
-
-// complete looks, before anything is written, whether every event is known.
-func (r *recovery) complete(ctx context.Context) error {
-	var missing []uint64
-	position := r.seq.state.Size
-	for data, err := range r.tree.Leaves(ctx, position) {
-		if err != nil {
-			return err
-		}
-		l, err := leaf.Parse(data)
-		if err != nil {
-			return fmt.Errorf("leaf %d of the published log: %w", position, err)
-		}
-		if e, ok := l.(*leaf.Event); ok {
-			k, ok := r.known[e.Index]
-			if !ok {
-				missing = append(missing, position)
-			} else if c := k.content; c != nil && !c.opens(k, e.Commitment) && c.Opening != (name.Opening{}) {
-				return fmt.Errorf("the content given for position %d, seq %d of account %s, is not what was logged there", position, k.seq, k.account)
-			}
-		}
-		position++
-	}
-	if len(missing) > 0 {
-		return &Missing{missing}
 	}
 	return nil
 }
@@ -356,7 +259,7 @@ func (r *recovery) event(b *store.Batch, accounts map[name.AccountID]*store.Acco
 	accounts[k.account] = at
 	row.Anchor, row.Erase, row.Live = at.Anchor, at.Erase, keyIndexes(at.Devices)
 	switch {
-	case k.content.opens(k, l.Commitment):
+	case k.opens(l.Commitment):
 		row.Opening, row.Body = k.content.Opening, k.content.Body
 	case k.content.Opening == (name.Opening{}):
 		row.Body = k.content.Body

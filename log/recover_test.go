@@ -13,6 +13,7 @@ import (
 	"github.com/musterlog/muster/log"
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/store"
 	"github.com/musterlog/muster/verifier"
@@ -35,14 +36,16 @@ type lost struct {
 	*rig         // goes on
 	old     *rig // restored, without its signed head
 	content []log.Content
+	erased  []log.Content // bob's, of which nothing is needed
 	alice   *liar.Phone
+	bob     *liar.Phone
 	carol   *liar.Phone
 	note    []byte
 }
 
 func newLost(t *testing.T) *lost {
 	r := newRig(t)
-	l := &lost{rig: r, alice: r.phone("alice"), carol: r.phone("carol")}
+	l := &lost{rig: r, alice: r.phone("alice"), bob: r.phone("bob"), carol: r.phone("carol")}
 	r.accepted(l.alice.Register())
 	r.stop()
 	disk, _ := r.backup()
@@ -50,22 +53,19 @@ func newLost(t *testing.T) *lost {
 	l.old.cfg.Head = l.old.head
 	t.Cleanup(func() { l.old.stop() })
 	r.open()
-	send := func(keep bool, bodies ...[]byte) {
+	send := func(keep *[]log.Content, bodies ...[]byte) {
 		for i, o := range r.accepted(bodies...) {
 			p, err := answer.ParsePublished(o.Receipt)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if keep {
-				l.content = append(l.content, log.Content{Body: bodies[i], Opening: p.Opening})
-			}
+			*keep = append(*keep, log.Content{Body: bodies[i], Opening: p.Opening})
 		}
 	}
-	bob := r.phone("bob")
-	send(true, l.alice.Add(), l.alice.Add())
-	send(false, bob.Register(), bob.Add()) // erased below
-	send(true, l.carol.Register(), bob.Erase())
-	send(true, l.alice.Remove(1), l.carol.Add(), l.carol.Confirm(), l.carol.Add())
+	send(&l.content, l.alice.Add(), l.alice.Add())
+	send(&l.erased, l.bob.Register(), l.bob.Add())
+	send(&l.content, l.carol.Register(), l.bob.Erase())
+	send(&l.content, l.alice.Remove(1), l.carol.Add(), l.carol.Confirm(), l.carol.Add())
 	l.note = r.log.Published()
 	return l
 }
@@ -155,6 +155,47 @@ func TestRecoverWithoutOpenings(t *testing.T) {
 	}
 	if o := l.old.submit(l.content[0].Body)[0]; o.Err == nil {
 		t.Errorf("a receipt without an opening: %+v", o)
+	}
+}
+
+// Whoever still has what was erased, all of it or a part, or something else in its
+// place, may give it: none is stored again.
+func TestRecoverBringsNothingErasedBack(t *testing.T) {
+	for what, kept := range map[string]func([]log.Content) []log.Content{
+		"all":        func(c []log.Content) []log.Content { return c },
+		"the second": func(c []log.Content) []log.Content { return c[1:] },
+		"another":    func(c []log.Content) []log.Content { c[0].Opening[0] ^= 1; return c },
+	} {
+		l := newLost(t)
+		done, err := l.recover(slices.Concat(kept(l.erased), l.content))
+		if err != nil || done.Closed != 2 {
+			t.Errorf("%s: %+v, %v", what, done, err)
+			continue
+		}
+		l.old.open()
+		for seq := range uint32(2) {
+			if e, err := l.old.event(l.bob.Account(), seq); err != nil || e.Body != nil {
+				t.Errorf("%s: seq %d has content again: %v", what, seq, err)
+			}
+		}
+		result, _ := l.old.look(nil, history(l.alice), history(l.bob))
+		l.old.sees(l.alice, result.Accounts[0])
+	}
+}
+
+// An ERASE that was never logged excuses no missing event.
+func TestRecoverHoldsAnEraseAgainstTheLog(t *testing.T) {
+	l := newLost(t)
+	without := slices.DeleteFunc(slices.Clone(l.content), func(c log.Content) bool {
+		e, err := event.Parse(c.Body)
+		return err != nil || e.Account == l.alice.Account()
+	})
+	var missing *log.Missing
+	if _, err := l.recover(append(without, log.Content{Body: l.alice.Erase()})); !errors.As(err, &missing) || len(missing.Positions) != 3 {
+		t.Errorf("three events of alice are not given: %v", err)
+	}
+	if l.size() != 4 || l.old.head.note != nil {
+		t.Errorf("it wrote: size %d", l.size())
 	}
 }
 
