@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,6 +65,10 @@ func unlinkCommand(g *globals) *cobra.Command {
 func (a *agent) unlink(s *device.Standing, index uint32) (*device.Draft, error) {
 	if err := a.mustBeRegistered(s); err != nil {
 		return nil, err
+	}
+	has := func(d event.Device) bool { return d.KeyIndex == index }
+	if !slices.ContainsFunc(s.Found().Devices, has) {
+		return nil, fmt.Errorf("%s has no device %d: `muster devices %s` shows which there are", a.id, index, a.id)
 	}
 	d, err := s.Head.RemoveDevice(index, event.Primary, time.Now())
 	if err != nil {
