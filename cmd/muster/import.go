@@ -106,6 +106,9 @@ func (i *importer) run(ctx context.Context, refused string) error {
 	if err := i.source.skip(i.cursor.position); err != nil {
 		return fmt.Errorf("%s: %w (remove it to import from the beginning)", i.path, err)
 	}
+	if i.source.lines() { // before anything is written beside it
+		return errors.New("the input looks like JSON lines, not like events behind their lengths: `muster submit` takes those")
+	}
 	if refused != "" {
 		if i.refused, err = openRefused(refused, i.cursor); err != nil {
 			return err
