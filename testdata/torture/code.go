@@ -26,11 +26,13 @@ type tree struct {
 	root   string            // the repository's folder
 	commit string            // the last one that changed more than documents
 	blobs  map[string]string // git's hash of each file, by its path from root
+
+	known map[string][]string // sources of packages, which many parts share
 }
 
 // readTree is that of the folder that the command runs in, which is the root.
 func readTree() (*tree, error) {
-	t := &tree{blobs: map[string]string{}}
+	t := &tree{blobs: map[string]string{}, known: map[string][]string{}}
 	code := []string{"--", ".", ":(exclude)docs", ":(exclude)*.md"}
 	root, err := git("rev-parse", "--show-toplevel")
 	if err != nil {
@@ -100,6 +102,15 @@ func (t *tree) code(p *part) (string, error) {
 // sources are the files of a package and of all that it imports, with the package's tests
 // and their data if these count.
 func (t *tree) sources(pkg string, tests bool) (paths []string, err error) {
+	key := fmt.Sprint(pkg, tests)
+	if known, ok := t.known[key]; ok {
+		return known, nil
+	}
+	defer func() {
+		if err == nil {
+			t.known[key] = paths
+		}
+	}()
 	cmd := exec.Command("go", "list", "-deps", fmt.Sprintf("-test=%t", tests), "-json=Dir,Standard,GoFiles,EmbedFiles,TestGoFiles,TestEmbedFiles,XTestGoFiles,XTestEmbedFiles", ".")
 	cmd.Dir = pkg // which says which module it belongs to
 	out, err := cmd.Output()

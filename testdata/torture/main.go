@@ -21,12 +21,16 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 )
 
+// kept are the results that are published.
+const kept = "docs/results/reliability.json"
+
 func main() {
-	results := flag.String("results", "docs/results/reliability.json", "`file` that keeps what ran; the page beside it is made from it")
+	results := flag.String("results", kept, "`file` that keeps what ran; the page beside it is made from it")
 	scale := flag.Float64("scale", 1, "part of the whole campaign")
 	only := flag.String("only", "", "parts to run: a `regexp` of their names")
 	cores := flag.Int("cores", 1, "parts to run at a time")
@@ -48,6 +52,9 @@ func run(path string, scale float64, only string, cores int, list, page bool) er
 	if err != nil {
 		return err
 	}
+	if path == kept && !list && !page && strings.HasSuffix(c.tree.commit, changed) {
+		return errors.New("the tree has changes that are not committed: commit them, or keep a trial elsewhere by -results FILE")
+	}
 	if page {
 		return c.page()
 	}
@@ -56,19 +63,26 @@ func run(path string, scale float64, only string, cores int, list, page bool) er
 		return err
 	}
 	c.arrange(all)
-	var todo []part
+	var todo []job
 	for _, p := range all {
-		if !wanted.MatchString(p.name) {
-			continue
-		}
 		p.whole = max(p.chunk, uint64(float64(p.whole)*scale))
-		todo = append(todo, p)
 		if list {
 			fmt.Printf("%-40s %10d %s\n", p.name, p.whole, p.what)
+			continue
+		}
+		r, err := c.part(&p) // of all, so that the page has no result of other code
+		if err != nil {
+			return err
+		}
+		if wanted.MatchString(p.name) {
+			todo = append(todo, job{p, r})
 		}
 	}
 	if list {
 		return nil
+	}
+	if err := c.save(); err != nil {
+		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -78,15 +92,17 @@ func run(path string, scale float64, only string, cores int, list, page bool) er
 	return c.verdict()
 }
 
+// job is a part to run, with what became of it so far.
+type job struct {
+	part
+	*result
+}
+
 // runAll runs parts, so many at a time, in their order, and ends early if one cannot
 // be run.
-func (c *campaign) runAll(ctx context.Context, todo []part, cores int) error {
+func (c *campaign) runAll(ctx context.Context, todo []job, cores int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	type job struct {
-		part
-		*result
-	}
 	next := make(chan job)
 	var all sync.WaitGroup
 	for range cores {
@@ -98,13 +114,8 @@ func (c *campaign) runAll(ctx context.Context, todo []part, cores int) error {
 			}
 		})
 	}
-	for _, p := range todo {
-		r, err := c.part(&p) // here, so that the page keeps the parts' order
-		if err != nil {
-			cancel(err)
-			break
-		}
-		next <- job{p, r}
+	for _, j := range todo {
+		next <- j
 	}
 	close(next)
 	all.Wait()

@@ -43,6 +43,7 @@ type result struct {
 	What     string            `json:"what"`
 	Blind    string            `json:"blind_spot"`
 	Done     uint64            `json:"done"`
+	Whole    uint64            `json:"whole"` // what Done must come to
 	Seconds  float64           `json:"seconds"`
 	Counts   map[string]uint64 `json:"counts"`
 	Failures []failure         `json:"failures"`
@@ -111,7 +112,7 @@ func (c *campaign) part(p *part) (*result, error) {
 		r = now
 		c.Parts[i] = r
 	}
-	r.What, r.Blind = p.what, p.blind
+	r.What, r.Blind, r.Whole = p.what, p.blind, p.whole
 	return r, nil
 }
 
@@ -135,12 +136,12 @@ func (c *campaign) page() error {
 		fmt.Fprintf(&s, "; %s, %d cores, %s, kernel %s, %s", m.CPU, m.Cores, m.OS, m.Kernel, m.Go)
 	}
 	s.WriteString(".\nA part's result stands until its tests or what they test are other code; its commit is that of its beginning.\n\n" +
-		"| part | commit | amount | failures | hours |\n|---|---|---|---|---|\n")
+		promisesTable(c.Parts) + "\n| part | commit | done | of | failures | hours |\n|---|---|---|---|---|---|\n")
 	for _, r := range c.Parts {
-		fmt.Fprintf(&s, "| %s | %s | %d %s | %d | %.2f |\n", r.Name, shortCommit(r.Commit), r.Done, r.What, len(r.Failures), r.Seconds/3600)
+		fmt.Fprintf(&s, "| %s | %s | %d | %d %s | %d | %.2f |\n", r.Name, shortCommit(r.Commit), r.Done, r.Whole, r.What, len(r.Failures), r.Seconds/3600)
 	}
 	for _, r := range c.Parts {
-		if strings.HasPrefix(r.Name, "fuzz ") && len(r.Failures) == 0 {
+		if len(r.Failures) == 0 && (r.Done == 0 || strings.HasPrefix(r.Name, "fuzz ")) {
 			continue // the table says it all
 		}
 		fmt.Fprintf(&s, "\n## %s\n\nBlind spot: %s\n\n", r.Name, r.Blind)

@@ -16,10 +16,15 @@ import (
 	"time"
 )
 
+var errStopped = errors.New("stopped: run it again to go on")
+
 // runPart runs what is missing of a part, a chunk at a time.
 func (c *campaign) runPart(ctx context.Context, p part, r *result) error {
 	if r.Done >= p.whole {
 		return nil
+	}
+	if ctx.Err() != nil {
+		return errStopped
 	}
 	binary, err := c.build(p)
 	if err != nil {
@@ -27,7 +32,7 @@ func (c *campaign) runPart(ctx context.Context, p part, r *result) error {
 	}
 	for r.Done < p.whole {
 		if ctx.Err() != nil {
-			return errors.New("stopped: run it again to go on")
+			return errStopped
 		}
 		n := min(p.chunk, p.whole-r.Done)
 		out, took, failed := c.runChunk(ctx, c.command(p, binary, r.Done, n))
