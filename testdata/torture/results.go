@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -28,6 +29,7 @@ type campaign struct {
 	tree *tree
 	path string // of this file
 	temp string // of test binaries
+	lock io.Closer
 
 	mu sync.Mutex // over Parts and the file
 
@@ -66,6 +68,10 @@ func load(path string) (*campaign, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.temp, 0o755); err != nil {
+		return nil, err
+	}
+	// Two would write each other's results away.
+	if c.lock, err = durable.Lock(filepath.Join(c.temp, "lock")); err != nil {
 		return nil, err
 	}
 	data, err := os.ReadFile(path)
