@@ -78,6 +78,9 @@ func (l *Log) sealLast(ctx context.Context, successor name.Origin, published <-c
 	if err := l.drain(); err != nil {
 		return err
 	}
+	if l.seq.failed != nil { // some of it could not be, and after the SEAL nothing can be
+		return l.seq.failed
+	}
 	l.seq.last = &successor
 	_, err := l.sealOpen(true)
 	if err != nil {

@@ -108,6 +108,38 @@ func TestSeal(t *testing.T) {
 	}
 }
 
+// What was promised and cannot be logged now is no reason to end without it: the
+// SEAL waits until it can.
+func TestSealWaitsForPromises(t *testing.T) {
+	r := newRig(t)
+	p := r.phone("alice")
+	r.stop()
+	r.openStore()
+	body := p.Register()
+	if err := r.store.Reserve([]store.Pending{{Account: p.Account(), Opening: name.Opening{1}, MergeBy: start + 60_000, Body: body}}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := log.Open(r.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.store.fail = errors.New("no space left on device")
+	if err := l.Seal(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("an event that was promised could not be logged: %v", err)
+	}
+	r.store.Close()
+	if all := r.leaves(); len(all) != 2 {
+		t.Errorf("%d leaves, want the 2 from before: the last is %+v", len(all), all[len(all)-1])
+	}
+	if _, err := r.seal(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	r.open()
+	if o := r.accepted(body)[0]; o.Position != 2 {
+		t.Errorf("what was promised is at position %d", o.Position)
+	}
+}
+
 // The last ERASE before a SEAL deletes its content too: no epoch comes later.
 func TestSealErases(t *testing.T) {
 	r := newRig(t)
