@@ -14,6 +14,7 @@ import (
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/liar"
+	"github.com/musterlog/muster/log/name"
 )
 
 // backup copies the log's store and signed head, as they are while it is stopped.
@@ -132,6 +133,52 @@ func TestSecondServerStops(t *testing.T) {
 		t.Errorf("the evidence does not verify: %v", err)
 	}
 	r.accepted(p.Add()) // the first goes on
+}
+
+// forks makes a witness that is held show a checkpoint beyond this log's store,
+// and lets it answer.
+func (r *rig) forks(w *witness) {
+	w.set(func(w *witness) {
+		c := checkpoint.Checkpoint{Origin: origin, Size: 1000, Root: name.TreeRoot{1}}
+		w.size, w.root, w.seen = c.Size, c.Root, r.cfg.Signer.Sign(c)
+		close(w.hold)
+		w.hold = nil
+	})
+}
+
+// A fork that is shown while an epoch is being stored is in time: that epoch is
+// not signed any more.
+func TestForkWhileSealing(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.open()
+	r.accepted(r.phone("alice").Register())
+	until(t, "the third witness has it, too", func() bool {
+		ws[2].mu.Lock()
+		defer ws[2].mu.Unlock()
+		return ws[2].size == 4
+	})
+	ws[2].set(func(w *witness) { w.hold = make(chan struct{}) })
+	o := r.accepted(r.phone("bob").Register())[0] // by the other two
+	r.published(o.Position + 2)
+	head := bytes.Clone(r.head.note)
+	r.store.stall = func() {
+		r.store.stall = nil
+		r.forks(ws[2])
+		if o := r.submit(r.phone("dave").Register())[0]; !errors.Is(o.Err, log.ErrReadOnly) {
+			t.Errorf("after the fork: %+v", o)
+		}
+	}
+	if o := r.submit(r.phone("carol").Register())[0]; !errors.Is(o.Err, log.ErrReadOnly) {
+		t.Errorf("in the epoch that was on its way: %+v", o)
+	}
+	var forked *log.Forked
+	err := r.ends()
+	if !errors.As(err, &forked) || strings.Count(err.Error(), "size 1000") != 1 {
+		t.Errorf("the log ended with %v, want *log.Forked, once", err)
+	}
+	if !bytes.Equal(r.head.note, head) {
+		t.Error("something was signed after the fork was shown")
+	}
 }
 
 func until(t *testing.T, what string, f func() bool) {

@@ -109,7 +109,10 @@ func (l *Log) runCosigned(ctx context.Context) error {
 		l.refuseAll(ErrStopped)
 	}
 	stop()
-	return errors.Join(err, <-published)
+	if failed := <-published; !errors.Is(err, failed) { // a fork ends both, and is told once
+		err = errors.Join(err, failed)
+	}
+	return err
 }
 
 // firstHeartbeat is at once if clients would not take what is published: it is

@@ -113,6 +113,7 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 	a.by.busy = false
 	var forked *Forked
 	if errors.As(a.err, &forked) {
+		p.halt(forked) // at once: an epoch may be on its way to its signature
 		return false, forked
 	}
 	if ctx.Err() == nil {
