@@ -2,8 +2,8 @@ package log
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/name"
@@ -38,17 +38,20 @@ func (l *Log) Seal(ctx context.Context, successor name.Origin) error {
 	if s, sealed := l.Sealed(); sealed && s != successor {
 		return fmt.Errorf("sealing log %s: %w: that cannot be changed", l.cfg.Origin, sealedError(s))
 	}
+	var publishing sync.WaitGroup
+	defer publishing.Wait() // it reads the store, which the caller closes next
 	ctx, cancel := l.untilHalted(ctx)
 	defer cancel()
 	published := make(chan error, 1)
 	if l.cfg.cosigned() {
-		publishing, stop := context.WithCancel(ctx)
-		defer stop()
-		go func() { published <- newPublisher(l).run(publishing) }()
+		publishing.Go(func() { published <- newPublisher(l).run(ctx) })
 	}
 	err := l.sealLast(ctx, successor, published)
 	if err == nil {
 		err = l.awaitSeal(ctx, published)
+	}
+	if err != nil {
+		err = or(l.ReadOnly(), err) // which says more than that ctx ended
 	}
 	l.end(err)
 	if err != nil {
@@ -63,10 +66,8 @@ func (l *Log) sealLast(ctx context.Context, successor name.Origin, published <-c
 		select {
 		case <-l.confirmed:
 			l.believeClock()
-		case err := <-published:
-			return errors.Join(err, ctx.Err())
-		case <-ctx.Done():
-			return fmt.Errorf("no quorum of cosigners has confirmed where the log stands: nothing was sealed: %w", ctx.Err())
+		case err := <-published: // nil: ctx ended
+			return or(err, fmt.Errorf("no quorum of cosigners has confirmed where the log stands: nothing was sealed: %w", ctx.Err()))
 		}
 	}
 	if _, sealed := l.Sealed(); sealed {
@@ -93,15 +94,15 @@ func (l *Log) sealLast(ctx context.Context, successor name.Origin, published <-c
 func (l *Log) awaitSeal(ctx context.Context, published <-chan error) error {
 	waited := make(chan error, 1)
 	go func() { waited <- l.awaitPublished(ctx, l.signed.Load().tree.size-1) }()
+	var failed error
 	select {
 	case err := <-waited:
-		if err != nil {
-			return fmt.Errorf("the SEAL is signed, but not published: seal again once its cosigners can be reached: %w", ctx.Err())
+		if err == nil {
+			return nil
 		}
-		return nil
-	case err := <-published:
-		return errors.Join(err, ctx.Err())
+	case failed = <-published: // nil: ctx ended
 	}
+	return or(failed, fmt.Errorf("the SEAL is signed, but not published: seal again once its cosigners can be reached: %w", ctx.Err()))
 }
 
 // runSealed is Run of a log that has ended: its cosignatures are kept fresh.

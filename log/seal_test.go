@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -268,6 +270,63 @@ func TestSealOfOldBackup(t *testing.T) {
 	if _, err := r.seal(t.Context(), ""); !errors.Is(err, log.ErrReadOnly) || !bytes.Equal(head, r.head.note) || len(r.leaves()) != 4 {
 		t.Errorf("an old backup was sealed: %v", err)
 	}
+}
+
+// A fork that is shown while the SEAL is being stored is in time: it is not signed.
+func TestForkWhileEnding(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	ws[2].hold = make(chan struct{})
+	head := bytes.Clone(r.head.note)
+	r.openStore()
+	defer r.store.Close()
+	l, err := log.Open(r.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.store.stall = func() {
+		r.forks(ws[2])
+		until(t, "the log knows of the fork", func() bool { return l.ReadOnly() != nil })
+	}
+	var forked *log.Forked
+	if err := l.Seal(t.Context(), ""); !errors.As(err, &forked) || !bytes.Equal(r.head.note, head) {
+		t.Errorf("sealed, although another history was signed: %v", err)
+	}
+}
+
+// lingering is a cosigner that never answers, and is slow to give up.
+type lingering struct {
+	*clocked
+	gone atomic.Bool
+}
+
+func (c *lingering) AddCheckpoint(ctx context.Context, _ uint64, _ []leaf.Hash, _ []byte) ([]checkpoint.Line, error) {
+	<-ctx.Done()
+	time.Sleep(time.Second)
+	c.gone.Store(true)
+	return nil, ctx.Err()
+}
+
+// Nothing of Seal goes on after it: the caller closes the store.
+func TestSealEndsItsQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const url = "https://lingering.example.org"
+		r, w := clockedRig(t)
+		close(w.open)
+		last := &lingering{clocked: w}
+		r.cfg.Cosigners[url] = last
+		var err error
+		if r.cfg.Policy, err = checkpoint.ParsePolicy([]byte("log " + r.cfg.Signer.Key().String() +
+			"\nwitness w " + w.Key().String() + " " + r.cfg.Policy.Witnesses[0].URL +
+			"\nwitness v " + cosigner(t, checkpoint.Cosignature, "v").Key().String() + " " + url + "\ngroup any any w v\nquorum any\n")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.seal(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if !last.gone.Load() {
+			t.Error("a cosigner is still being asked")
+		}
+	})
 }
 
 // GENESIS names a predecessor that is another log's checkpoint, or none.
