@@ -97,6 +97,23 @@ func TestOpenToReadShowsTheLastPublished(t *testing.T) {
 	}
 }
 
+// A log that must not go on and never published says that: nobody has to wait.
+func TestReadOnlyWithNothingPublished(t *testing.T) {
+	r := makeRig(t)
+	r.head.note = nil
+	r.openStore()
+	defer r.store.Close()
+	_, why := log.Open(r.cfg)
+	l, err := log.OpenToRead(r.cfg, why)
+	if err != nil {
+		t.Fatal(why, err)
+	}
+	_, err = l.Lookup(t.Context(), (&answer.Request{Asks: []answer.Ask{{Most: 1}}}).Bytes())
+	if !errors.Is(err, answer.ErrBehind) || !strings.HasPrefix(err.Error(), "this log only serves reads, and signs nothing: what it signed last cannot be known; there is nothing published") {
+		t.Errorf("a lookup gives %v", err)
+	}
+}
+
 // Halt stops signing; reads go on.
 func TestHalt(t *testing.T) {
 	r := newRig(t)

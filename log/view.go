@@ -24,7 +24,7 @@ func (l *Log) Lookup(ctx context.Context, request []byte) ([]byte, error) {
 	}
 	s := l.published.Load()
 	if s == nil {
-		return nil, fmt.Errorf("%w: it waits for its cosigners, and has published nothing yet", answer.ErrBehind)
+		return nil, l.unpublished()
 	}
 	v := l.view(ctx, s)
 	a, err := answer.Assemble(v, r)
@@ -39,6 +39,21 @@ func (l *Log) Lookup(ctx context.Context, request []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the answer is over %d bytes: ask about fewer accounts at once", answer.ErrRequest, answer.MaxAnswer)
 	}
 	return data, nil
+}
+
+// behind is an answer.ErrBehind that is true for clients that have seen nothing, too.
+type behind string
+
+func (b behind) Error() string { return string(b) }
+
+func (behind) Is(target error) bool { return target == answer.ErrBehind }
+
+// unpublished is why there is nothing to look up yet.
+func (l *Log) unpublished() error {
+	if why := l.ReadOnly(); why != nil {
+		return behind(fmt.Sprintf("%v; there is nothing published that it could show", forCallers(why)))
+	}
+	return behind("this log waits for its cosigners, and has published nothing yet: ask again later")
 }
 
 // view is one request's look at one published tree: an answer.View. Events
