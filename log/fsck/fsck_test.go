@@ -101,6 +101,9 @@ func TestLost(t *testing.T) {
 		if !names(found, row) {
 			t.Errorf("%s is lost: %q", row, found)
 		}
+		if row.key[0] == 'L' && strings.Contains(strings.Join(found, "\n"), "lost its tail") {
+			t.Errorf("%s is lost, which is no tail: %q", row, found)
+		}
 		r.set(row.key, row.value)
 	}
 	if _, found := r.check(nil); len(found) > 0 {
