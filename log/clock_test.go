@@ -68,6 +68,33 @@ func TestEpochBeginsWithItsFirstEvent(t *testing.T) {
 	}
 }
 
+// An epoch that fails is tried again after another epoch's time, also if what was
+// promised is more than fills one.
+func TestFailedEpochIsNotHurried(t *testing.T) {
+	const epoch = 10 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.stop()
+		r.cfg.Epoch, r.cfg.MaxEpochEvents = epoch, 2
+		r.open()
+		tries := 0
+		r.store.stall = func() {
+			if tries++; tries < 100 {
+				r.store.fail = errors.New("no space left on device")
+			}
+		}
+		p := r.phone("alice")
+		all := r.promised(p.Register(), p.Add(), p.Add())
+		time.Sleep(3*epoch + epoch/2)
+		synctest.Wait()
+		if tries > 4 {
+			t.Errorf("tried %d times in %v, want once in %v", tries, 3*epoch, epoch)
+		}
+		tries = 100
+		r.kept(all...)
+	})
+}
+
 // clocked is a cosigner in this process. It answers once open is closed, and
 // states a time that differs from the log's.
 type clocked struct {

@@ -364,8 +364,14 @@ func (l *Log) drain() error {
 }
 
 // fill waits until the open epoch is full or its first event waited long enough,
-// be it for this or for the epoch before to be sealed.
+// be it for this or for the epoch before to be sealed. After an epoch that failed,
+// full is no reason to hurry: the promised events of that one may fill this one at
+// once, and it would be tried again, and logged, as often as the machine can.
 func (l *Log) fill(ctx context.Context) {
+	full := l.full
+	if l.seq.failed != nil {
+		full = nil
+	}
 	l.mu.Lock()
 	wait := time.NewTimer(l.cfg.Epoch - time.Since(l.since))
 	l.mu.Unlock()
@@ -373,7 +379,7 @@ func (l *Log) fill(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-wait.C:
-	case <-l.full:
+	case <-full:
 	}
 }
 
