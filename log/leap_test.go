@@ -99,6 +99,21 @@ func TestClockLeaps(t *testing.T) {
 	}
 }
 
+// A clock that was turned back is the log's fault, not the signers', whose clocks
+// are right.
+func TestClockBehind(t *testing.T) {
+	l := leapingRig(t, false)
+	l.open()
+	p := l.phone("alice")
+	l.accepted(p.Register())
+	l.set(-2 * hour)
+	body := p.Add()
+	l.refuses("two hours behind", body)
+	l.set(2 * hour)
+	l.accepted(body)
+	l.told("if the clock is behind, set it")
+}
+
 // A log starts weeks after its newest epoch, and later only if somebody vouches
 // for the clock: its cosigners' quorum, or its operator.
 func TestStartAfterPause(t *testing.T) {

@@ -146,7 +146,10 @@ func (l *Log) read(s, last *submission) bool {
 		s.refuse(&event.Error{Rule: event.RuleLog, Detail: fmt.Sprintf("the event is signed for log %s, this is %s (%s)", e.Log, l.id, l.cfg.Origin)})
 		return false
 	}
-	if ahead := int64(e.TimeMs) - l.now().UnixMilli(); e.TimeMs > 1<<62 || ahead > maxAhead.Milliseconds() {
+	// A clock behind the newest epoch is wrong itself: that is told when the epoch is
+	// cut, and nobody is told for good that his own is.
+	ours := max(l.now().UnixMilli(), int64(l.signed.Load().epoch.TimeMs))
+	if ahead := int64(e.TimeMs) - ours; e.TimeMs > 1<<62 || ahead > maxAhead.Milliseconds() {
 		s.refuse(&event.Error{Rule: event.RuleTimeAhead, Detail: fmt.Sprintf("the signer's clock is %d ms ahead of the log's: set it and sign again", ahead)})
 		return false
 	}
