@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/name"
 )
 
 // Batch is events of a stream on their way into the log. What needs no order
@@ -54,11 +55,26 @@ func (b *Batch) Outcomes(ctx context.Context) []answer.Outcome {
 	return b.outcomes(ctx, false)
 }
 
+// outcomes refuses no event of an account behind one that could not be taken now:
+// that it does not follow may be for that reason only, and a refusal is for good.
 func (b *Batch) outcomes(ctx context.Context, receipts bool) []answer.Outcome {
 	outcomes := make([]answer.Outcome, len(b.subs))
+	var failed map[name.AccountID]error // made for the first of them only
 	for i := range b.subs {
-		b.log.await(ctx, &b.subs[i], receipts)
-		outcomes[i] = b.subs[i].outcome
+		s := &b.subs[i]
+		b.log.await(ctx, s, receipts)
+		outcomes[i] = s.outcome
+		if s.event == nil {
+			continue
+		}
+		if before := failed[s.event.Account]; before != nil && s.outcome.Refused != nil {
+			outcomes[i].Refused, outcomes[i].Err = nil, before
+		} else if s.outcome.Err != nil {
+			if failed == nil {
+				failed = make(map[name.AccountID]error)
+			}
+			failed[s.event.Account] = s.outcome.Err
+		}
 	}
 	return outcomes
 }

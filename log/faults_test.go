@@ -194,6 +194,24 @@ func TestOpenRefuses(t *testing.T) {
 	r.open()
 }
 
+// An event that could not be taken now lets none behind it be refused that builds
+// on it: who sends it again sends both.
+func TestNoRefusalForAFault(t *testing.T) {
+	r := newRig(t)
+	p := r.phone("alice")
+	bodies := [][]byte{p.Register(), p.Add()}
+	other := r.phone("bob").Register()
+	r.store.account = errors.New("input/output error")
+	out := r.submit(bodies[0], bodies[1], other, bodies[1][:40])
+	if out[0].Err == nil || out[1].Err == nil || out[1].Refused != nil {
+		t.Errorf("%+v, want that both are sent again", out[:2])
+	}
+	if out[2].Err != nil || out[2].Refused != nil || out[3].Refused == nil {
+		t.Errorf("%+v, want that the others have an outcome of their own", out[2:])
+	}
+	r.accepted(bodies...)
+}
+
 // The clock may go back a little; epochs' times rise all the same.
 func TestClock(t *testing.T) {
 	r := newRig(t)

@@ -47,16 +47,22 @@ func (h *memHead) Store(note []byte) error {
 	return nil
 }
 
-// failing is a store whose next Commit or Reserve fails, having kept nothing.
+// failing is a store whose next Commit or Reserve, or read of an account, fails,
+// having kept nothing.
 type failing struct {
 	store.Store
 	fail    error
 	reserve error
+	account error  // of the next read of an account
 	stall   func() // called before each Commit
 	read    func() // called after each read of an account
 }
 
 func (f *failing) Account(id name.AccountID) (*store.Account, error) {
+	if err := f.account; err != nil {
+		f.account = nil
+		return nil, err
+	}
 	a, err := f.Store.Account(id)
 	if f.read != nil {
 		f.read()
