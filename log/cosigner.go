@@ -34,6 +34,9 @@ type cosigner struct {
 	busy  bool   // a request is on its way; of the publisher's goroutine
 	known uint64 // size that it cosigned last, 0 if unknown; of whoever asks, one at a time
 
+	before bool // it cosigned what was published last before this start
+	heard  bool // it answered since, or failed to
+
 	failing bool // the last answer was none, and that was said
 }
 

@@ -147,9 +147,10 @@ type Log struct {
 	opened chan struct{} // signals: the open epoch has its first event
 	full   chan struct{} // signals: the open epoch reached its size
 
-	offered   chan struct{} // signals: a snapshot was signed that the publisher does not know
-	confirmed chan struct{} // closed: a quorum cosigned the checkpoint that Open signed
-	kept      uint64        // size whose published note an earlier process kept, 0 if none
+	offered   chan struct{}     // signals: a snapshot was signed that the publisher does not know
+	confirmed chan struct{}     // closed: a quorum cosigned the checkpoint that Open signed
+	before    []checkpoint.Line // under the newest published checkpoint: those who know if more was signed
+	kept      uint64            // size whose published note an earlier process kept, 0 if none
 
 	reserving sync.Mutex // held while promised events are on their way to the store; never taken under mu
 

@@ -57,6 +57,7 @@ func (l *Log) checkCosigners() error {
 	if err != nil {
 		return fmt.Errorf("reading the published checkpoint: %w", err)
 	}
+	l.before = note.Lines
 	var names []string
 	for _, line := range note.Lines {
 		if line.Name == string(l.cfg.Origin) { // the log's own keys

@@ -39,6 +39,11 @@ type cosigned struct {
 
 func newPublisher(l *Log) *publisher {
 	p := &publisher{Log: l, cosigners: l.cfg.cosigners()}
+	for _, c := range p.cosigners {
+		c.before = slices.ContainsFunc(c.witnesses, func(w checkpoint.Witness) bool {
+			return slices.ContainsFunc(l.before, w.Key.Made)
+		})
+	}
 	p.answers = make(chan cosigned, len(p.cosigners)) // each has one question at most: nobody ever blocks here
 	return p
 }
@@ -110,7 +115,7 @@ func (p *publisher) ask(ctx context.Context, c *cosigner) {
 // take uses an answer. Those that come after their checkpoint was published,
 // or given up for a newer one, only show that the cosigner is alive.
 func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err error) {
-	a.by.busy = false
+	a.by.busy, a.by.heard = false, true
 	var forked *Forked
 	if errors.As(a.err, &forked) {
 		p.halt(forked) // at once: an epoch may be on its way to its signature
@@ -128,7 +133,7 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 	}
 	p.lines[a.by] = a.lines
 	note, ok := p.met()
-	if !ok {
+	if !ok || p.done == 0 && !p.confirms() {
 		return false, nil
 	}
 	if p.waiting {
@@ -146,6 +151,21 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 	}
 	p.done, p.at = p.current.tree.size, p.now()
 	return true, nil
+}
+
+// confirms says whether the first quorum may be believed to know where the log
+// stands: one of those who cosigned what was published last is in it, or has been
+// asked in vain. Cosigners that are new know of nothing, and may be quicker than one
+// that is about to show more than this store has.
+func (p *publisher) confirms() bool {
+	awaited := false
+	for _, c := range p.cosigners {
+		if c.before && len(p.lines[c]) > 0 {
+			return true
+		}
+		awaited = awaited || c.before && !c.heard
+	}
+	return !awaited
 }
 
 // stale says that a sealed log's cosignatures want to be made anew: their age
