@@ -2,6 +2,7 @@ package log
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/log/store"
 )
 
 // Content is what a log of unlinkable leaves cannot give back: an event, and
@@ -55,11 +57,10 @@ func (r *recovery) index(content []Content) error {
 		}
 		from := e.Seq
 		if e.Type == event.Erase { // what lies before it may be gone
-			at, err := r.committed(e.Account)
-			if err != nil {
+			if from, err = r.unlogged(e); err != nil {
 				return err
 			}
-			if from = min(at.Next, e.Seq); uint64(e.Seq-from) > r.target.Size-r.done.From {
+			if uint64(e.Seq-from) > r.target.Size-r.done.From {
 				continue // more events than there are: another log's, or nobody's
 			}
 		}
@@ -79,6 +80,25 @@ func (r *recovery) index(content []Content) error {
 		}
 	}
 	return nil
+}
+
+// unlogged is the first event of an account, before one of it, that the store does not
+// have. It may have more than the account's row knows of, which events without content
+// leave as it is: those of an earlier Recover that was cut off.
+func (r *recovery) unlogged(e *event.Event) (seq uint32, err error) {
+	at, err := r.committed(e.Account)
+	if err != nil {
+		return 0, err
+	}
+	for seq = min(at.Next, e.Seq); seq < e.Seq; seq++ {
+		_, err := r.cfg.Store.Position(r.cfg.VRF.Evaluate(e.Account.Label().VRFInput(seq)))
+		if errors.Is(err, store.ErrNotFound) {
+			break
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	return seq, nil
 }
 
 // complete looks, before anything is written, whether every event is known.

@@ -303,6 +303,38 @@ func TestRecoverCutOff(t *testing.T) {
 	}
 }
 
+// What was erased of an account that the backup does not know is rebuilt without a
+// trace in its row, so the run that goes on has only the ERASE to know it by.
+func TestRecoverCutOffBeforeAnErase(t *testing.T) {
+	l := newLost(t)
+	dave := l.phone("dave")
+	l.accepted(dave.Register(), dave.Add(), dave.Add(), dave.Add(), dave.Add())
+	erase := dave.Erase()
+	p, err := answer.ParsePublished(l.accepted(erase)[0].Receipt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.content = append(l.content, log.Content{Body: erase, Opening: p.Opening})
+	l.note = l.log.Published()
+	full := errors.New("no space left on device")
+	l.old.openStore()
+	l.old.store.stall = func() {
+		if state, err := l.old.store.State(); err != nil || state.Size+2 == l.tree().Checkpoint().Size {
+			l.old.store.fail = full // but for the ERASE and its EPOCH all is there
+		}
+	}
+	if _, err := log.Recover(t.Context(), l.old.cfg, l.note, l.tree(), l.content); !errors.Is(err, full) {
+		t.Fatal(err)
+	}
+	l.old.store.Close()
+	if _, err := l.recover(l.content); err != nil {
+		t.Fatalf("again: %v", err)
+	}
+	l.old.open()
+	result, _ := l.old.look(nil, history(l.alice), history(dave))
+	l.old.sees(l.alice, result.Accounts[0])
+}
+
 // A promise in the backup opens its event.
 func TestRecoverPromised(t *testing.T) {
 	l := newLost(t)
