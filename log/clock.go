@@ -16,8 +16,11 @@ type reading struct {
 
 func (l *Log) now() time.Time { return l.cfg.Now() }
 
+// readClock reads the clock last: a process that is stopped between the two sees a
+// leap in this reading, and in no later one.
 func (l *Log) readClock() reading {
-	return reading{l.now().Round(0), l.cfg.Elapsed()} // Round: without what time.Now says of elapsed time
+	elapsed := l.cfg.Elapsed()
+	return reading{l.now().Round(0), elapsed} // Round: without what time.Now says of elapsed time
 }
 
 // believeClock is called when somebody vouches for the clock: the quorum whose
