@@ -190,3 +190,23 @@ func TestCosignatureTime(t *testing.T) {
 		})
 	}
 }
+
+// A cosigner that was away is asked again all the time, also while there is nothing
+// newer to cosign: it is back within a second, not at the next round but one.
+func TestCosignerIsAskedAgain(t *testing.T) {
+	for _, away := range []time.Duration{3 * time.Second, 7 * time.Second, 12 * time.Second, 18 * time.Second} {
+		t.Run(away.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, c := clockedRig(t)
+				r.open()
+				time.Sleep(away)
+				close(c.open)
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if r.log.Published() == nil {
+					t.Error("nothing is published a second after it is back")
+				}
+			})
+		})
+	}
+}

@@ -127,8 +127,11 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 	if p.current == nil {
 		return false, nil
 	}
-	if a.of != p.current {
+	// A question takes as long as a round: the next round found this one busy.
+	if a.of != p.current || len(a.lines) == 0 {
 		p.ask(ctx, a.by)
+	}
+	if a.of != p.current {
 		return false, nil
 	}
 	p.lines[a.by] = a.lines
