@@ -37,15 +37,15 @@ var parts = []part{
 		blind: "Goroutines of one step interleave as the scheduler likes; disks lose what was not synced, and never lie about it.",
 	},
 	{
-		name: "power cuts of store and signed head", pkg: "./testdata/torture/simulation", test: "TestPowerCuts", whole: 400, chunk: 2, what: "seeds of a log whose power goes at every operation",
+		name: "power cuts of store and signed head", pkg: "./testdata/torture/simulation", test: "TestPowerCuts", whole: 120, chunk: 2, what: "seeds of a log whose power goes at every operation",
 		blind: "The disk is a model: unsynced data is lost in whole writes, and what was synced stays.",
 	},
 	{
-		name: "power cuts of the store", pkg: "./log/store/pebble", test: "^TestPowerCut$", whole: 120, chunk: 2, what: "seeds of a store whose power goes at every operation",
+		name: "power cuts of the store", pkg: "./log/store/pebble", test: "^TestPowerCut$", whole: 60, chunk: 2, what: "seeds of a store whose power goes at every operation",
 		blind: "As above.",
 	},
 	{
-		name: "power cuts of store and signed head on one disk", pkg: "./log", test: "^TestPowerCut$", whole: 100, chunk: 5, what: "seeds of a log whose power goes at every operation",
+		name: "power cuts of store and signed head on one disk", pkg: "./log", test: "^TestPowerCut$", whole: 50, chunk: 5, what: "seeds of a log whose power goes at every operation",
 		blind: "As above.",
 	},
 	{
@@ -57,11 +57,11 @@ var parts = []part{
 		blind: "As above.",
 	},
 	{
-		name: "power cuts of an auditor", pkg: "./witness/auditor", test: "^TestPowerCut$", whole: 200, chunk: 10, what: "seeds of an auditor's folder whose power goes at every operation",
+		name: "power cuts of an auditor", pkg: "./witness/auditor", test: "^TestPowerCut$", whole: 100, chunk: 10, what: "seeds of an auditor's folder whose power goes at every operation",
 		blind: "As above.",
 	},
 	{
-		name: "power cuts of a monitor", pkg: "./witness/monitor", test: "^TestPowerCut$", whole: 200, chunk: 10, what: "seeds of a monitor's folder whose power goes at every operation",
+		name: "power cuts of a monitor", pkg: "./witness/monitor", test: "^TestPowerCut$", whole: 100, chunk: 10, what: "seeds of a monitor's folder whose power goes at every operation",
 		blind: "As above; the client's state lies on a disk of its own, where each file is the old one or the new one.",
 	},
 	{
