@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -201,6 +202,7 @@ func TestNoRefusalForAFault(t *testing.T) {
 	p := r.phone("alice")
 	bodies := [][]byte{p.Register(), p.Add()}
 	other := r.phone("bob").Register()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that the first event is read first
 	r.store.account = errors.New("input/output error")
 	out := r.submit(bodies[0], bodies[1], other, bodies[1][:40])
 	if out[0].Err == nil || out[1].Err == nil || out[1].Refused != nil {
