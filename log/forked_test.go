@@ -206,14 +206,15 @@ func TestForkWhileSealing(t *testing.T) {
 	r, ws := threeWitnesses(t)
 	r.open()
 	r.accepted(r.phone("alice").Register())
-	until(t, "the third witness has it, too", func() bool {
+	ws[2].set(func(w *witness) { w.hold = make(chan struct{}) })
+	bob := r.phone("bob")
+	r.accepted(bob.Register()) // by the other two
+	until(t, "the third witness is asked", func() bool {
+		r.accepted(bob.Confirm())
 		ws[2].mu.Lock()
 		defer ws[2].mu.Unlock()
-		return ws[2].size == 4
+		return ws[2].held > 0
 	})
-	ws[2].set(func(w *witness) { w.hold = make(chan struct{}) })
-	o := r.accepted(r.phone("bob").Register())[0] // by the other two
-	r.published(o.Position + 2)
 	head := bytes.Clone(r.head.note)
 	r.store.stall = func() {
 		r.store.stall = nil

@@ -40,6 +40,7 @@ type witness struct {
 	root [32]byte      // of it
 	down bool          // answers 503
 	hold chan struct{} // answers once this is closed
+	held int           // questions that waited for it
 	said []int         // status codes, in order
 }
 
@@ -81,6 +82,7 @@ func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	defer w.mu.Unlock()
 	if w.hold != nil {
 		hold := w.hold
+		w.held++
 		w.mu.Unlock()
 		<-hold
 		w.mu.Lock()
