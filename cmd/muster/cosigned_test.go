@@ -87,7 +87,21 @@ func TestServeWaitsForCosigners(t *testing.T) {
 	}
 
 	write(key.Key().String() + " " + cosigner.URL)
-	p := mustServe(t, logs, "--epoch", "5ms", "--heartbeat", "1h", "--policy", policy)
+	head := filepath.Join(logs, "signed-head")
+	if err := os.Rename(head, head+".away"); err != nil {
+		t.Fatal(err)
+	}
+	p := mustServe(t, logs, "--policy", policy)
+	until(t, "it only serves reads", func(context.Context) bool { return strings.Contains(p.stderr(), "READ ONLY") })
+	if strings.Contains(p.stderr(), "waiting for cosigners") {
+		t.Errorf("a log that only serves reads waits for nobody:\n%s", p.stderr())
+	}
+	p.ends()
+	if err := os.Rename(head+".away", head); err != nil {
+		t.Fatal(err)
+	}
+
+	p = mustServe(t, logs, "--epoch", "5ms", "--heartbeat", "1h", "--policy", policy)
 	if !strings.Contains(p.stderr(), "waiting for cosigners") {
 		t.Errorf("it does not say what it waits for:\n%s", p.stderr())
 	}

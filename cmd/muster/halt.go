@@ -57,7 +57,7 @@ func (g *globals) sayState(l *log.Log) {
 		g.say("this log has ended and goes on as %s: it serves reads", successor)
 	case sealed:
 		g.say("this log has ended: it serves reads")
-	case l.Published() == nil:
+	case l.ReadOnly() == nil && l.Published() == nil:
 		g.say("waiting for cosigners: nothing is published before the quorum of %s is met; tiles and entries are served", g.policy)
 	}
 }
