@@ -58,7 +58,15 @@ func (s *service) SubmitStream(ctx context.Context, stream *connect.BidiStream[m
 	}
 	if stopping, ok := ctx.Value(stoppingKey{}).(context.Context); ok {
 		r.stopping = stopping
-		defer context.AfterFunc(stopping, r.pace.stop)()
+		// Waited for: a deadline that is set after the handler has returned meets a
+		// stream that is gone, and net/http's panic would end the process.
+		stopped := make(chan struct{})
+		forget := context.AfterFunc(stopping, func() { defer close(stopped); r.pace.stop() })
+		defer func() {
+			if !forget() {
+				<-stopped
+			}
+		}()
 	}
 	var running sync.WaitGroup
 	defer running.Wait()

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -319,6 +320,63 @@ func TestStreamEndsWithTheServer(t *testing.T) {
 	if answered, _, err := drain(busy); answered != 3 || connect.CodeOf(err) != connect.CodeUnavailable {
 		t.Errorf("%d answered, then %v; want 3, then unavailable", answered, err)
 	}
+	if err := <-down; err != nil {
+		t.Errorf("shutting down: %v", err)
+	}
+}
+
+// lateDeadlines is a stream's writer that is slow to take the deadline that ends it.
+type lateDeadlines struct {
+	http.ResponseWriter
+	stopping *atomic.Bool
+	late     func()
+}
+
+func (w *lateDeadlines) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *lateDeadlines) Flush()                      { w.ResponseWriter.(http.Flusher).Flush() }
+
+func (w *lateDeadlines) SetReadDeadline(at time.Time) error {
+	if w.stopping.Load() && !at.IsZero() && at.Before(time.Now()) {
+		w.late()
+	}
+	return http.NewResponseController(w.ResponseWriter).SetReadDeadline(at)
+}
+
+// A stream that ends by itself while the server stops does not end before its
+// deadline is set: net/http panics at one of a stream that is gone, where nobody
+// recovers.
+func TestStreamOutlivesItsDeadline(t *testing.T) {
+	var stopping atomic.Bool
+	returned, setting := make(chan struct{}), make(chan struct{})
+	url, s := serveServer(t, newFake(1), func(cfg server.Config) (http.Handler, error) {
+		h, err := server.New(cfg)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var set atomic.Bool
+			h.ServeHTTP(&lateDeadlines{w, &stopping, func() {
+				if set.Swap(true) {
+					return // the handler's own, at its end
+				}
+				close(setting)
+				select {
+				case <-returned:
+					t.Error("the handler returned before the deadline was set")
+				case <-time.After(500 * time.Millisecond): // too short finds less, and fails nothing
+				}
+			}}, r)
+			close(returned)
+		}), err
+	})
+	stream := open(t, url)
+	sendAll(t, stream, bodies(1))
+	if _, err := stream.Receive(); err != nil {
+		t.Fatal(err)
+	}
+	stopping.Store(true)
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(t.Context()) }()
+	<-setting
+	stream.CloseSend()
+	drain(stream)
 	if err := <-down; err != nil {
 		t.Errorf("shutting down: %v", err)
 	}
