@@ -136,7 +136,11 @@ func (h *handler) serveAccount(w http.ResponseWriter, r *http.Request, path stri
 	if path == musterv1connect.MusterServiceSubmitStreamProcedure {
 		r = paced(w, r)
 	} else {
-		give := h.bodies.take(callerOf(r.Context()).id, bodyBytes(r)+callOverhead)
+		most := int64(musterv1.MaxRequest)
+		if needs[path] == credential.None {
+			most = 0 // who is nobody says nothing; all of them share one room
+		}
+		give := h.bodies.take(callerOf(r.Context()).id, bodyBytes(r, most)+callOverhead)
 		if give == nil {
 			h.metrics.Answered(pathpkg.Base(path), connect.CodeResourceExhausted.String(), 0)
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
@@ -144,17 +148,17 @@ func (h *handler) serveAccount(w http.ResponseWriter, r *http.Request, path stri
 			return
 		}
 		defer give()
-		r.Body = http.MaxBytesReader(w, r.Body, musterv1.MaxRequest+maxBodySlack)
+		r.Body = http.MaxBytesReader(w, r.Body, most+maxBodySlack)
 	}
 	h.account.ServeHTTP(w, r)
 }
 
 // bodyBytes is how long a body may be: what it says, or the most.
-func bodyBytes(r *http.Request) int64 {
-	if r.ContentLength >= 0 && r.ContentLength < musterv1.MaxRequest {
+func bodyBytes(r *http.Request, most int64) int64 {
+	if r.ContentLength >= 0 && r.ContentLength < most {
 		return r.ContentLength
 	}
-	return musterv1.MaxRequest
+	return most
 }
 
 func (h *handler) recover(w http.ResponseWriter, r *http.Request) {

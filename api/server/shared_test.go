@@ -46,6 +46,21 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 }
 
+// What needs no credential takes no body, so that strangers who announce large ones
+// keep nobody from asking.
+func TestStrangersHaveNoBodies(t *testing.T) {
+	g := guard(t, newFake(2), server.New)
+	for range server.MaxCallBytes / musterv1.MaxRequest {
+		c := dialRaw(t, g.url)
+		fmt.Fprintf(c, "POST %sInfo HTTP/1.1\r\nHost: log\r\nContent-Type: application/proto\r\nContent-Length: %d\r\n\r\n", service, musterv1.MaxRequest)
+	}
+	for range 20 {
+		if _, err := g.client(t, credential.Read).Info(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A credential has its share of the lookups that run at once, and all of its
 // lookups are answered in the end.
 func TestLookupsAreBounded(t *testing.T) {
