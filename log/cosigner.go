@@ -97,7 +97,7 @@ func (c *cosigner) askOnce(ctx context.Context, l *Log, s *snapshot) ([]checkpoi
 		lines, err := c.AddCheckpoint(ctx, c.known, proof, s.note)
 		switch {
 		case err == nil:
-			good, err := c.valid(lines, s.text, l.now())
+			good, err := c.valid(lines, s.checkpoint.Text(), l.now())
 			if len(good) > 0 {
 				c.known = s.tree.size
 			}

@@ -47,6 +47,10 @@ func (l *Log) judge(ctx context.Context, c *cosigner, claim error) error {
 		return fmt.Errorf("%w, but what it shows is not signed by this log: %w", claim, err)
 	}
 	s := l.signed.Load()
+	if l.left != nil && note.Checkpoint == l.left.checkpoint {
+		// It was signed, and the head is a copy from before: the next question is about it.
+		return errors.Join(claim, l.signLeft())
+	}
 	if note.Size > s.tree.size {
 		return &Forked{Note: raw, told: toldBehind, Why: fmt.Sprintf("%s shows a checkpoint of size %d with this log's signature, but this store was signed up to %d only: "+
 			"it is an old backup, or another server runs with this log's key. Stop the other server, or bring back the newest copy of the store; nothing is signed with this one", c, note.Size, s.tree.size)}

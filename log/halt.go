@@ -7,9 +7,6 @@ import (
 
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
-	"github.com/musterlog/muster/log/leaf"
-	"github.com/musterlog/muster/log/name"
-	"github.com/musterlog/muster/log/store"
 )
 
 // ErrReadOnly says that a log must not sign with this store (protocol section
@@ -96,43 +93,15 @@ func OpenToRead(cfg Config, why error) (*Log, error) {
 	if err := l.seq.load(cfg.Store, at, cfg.Prefix); err != nil {
 		return nil, err
 	}
-	root, err := l.seq.tree.root(cfg.Store)
+	s, err := l.stand()
 	if err != nil {
-		return nil, fmt.Errorf("computing the root: %w", err)
+		return nil, err
 	}
-	text := checkpoint.Checkpoint{Origin: cfg.Origin, Size: at.Size, Root: name.TreeRoot(root)}.Text()
-	l.signed.Store(&snapshot{tree: l.seq.tree, prefixes: l.seq.prefixes, text: text, note: note, epoch: l.seq.epoch})
-	if n, err := checkpoint.Parse(note); err == nil && n.Text == text {
-		l.show(l.signed.Load(), note)
+	l.signed.Store(s)
+	if n, err := checkpoint.Parse(note); err == nil && n.Checkpoint == s.checkpoint {
+		l.show(s, note)
 	}
 	return l, nil
-}
-
-// lastPublished goes back from epoch to epoch until one was published. If none
-// was, the note is nil, and the state the store's own.
-func (l *Log) lastPublished(newest store.State) (at store.State, note []byte, err error) {
-	for at = newest; at.Size > 1; {
-		raw, size, err := l.cfg.Store.NoteAbove(at.Size - 1)
-		if err == nil && size == at.Size {
-			return at, raw, nil
-		}
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return at, nil, fmt.Errorf("reading the published checkpoint: %w", err)
-		}
-		if at.First < 2 {
-			break
-		}
-		_, parsed, err := leafAt(l.cfg.Store, at.First-1)
-		if err != nil {
-			return at, nil, fmt.Errorf("reading an EPOCH: %w", err)
-		}
-		e, ok := parsed.(*leaf.Epoch)
-		if !ok || e.Position() != at.First-1 || e.First > e.Position() {
-			return at, nil, fmt.Errorf("the leaf at position %d is not the EPOCH that belongs there", at.First-1)
-		}
-		at = store.State{Size: at.First, Epochs: e.Epoch + 1, Keys: e.Keys, TimeMs: e.TimeMs, First: e.First}
-	}
-	return newest, nil, nil
 }
 
 // Halt stops all signing for good, from any goroutine: somebody found that the
@@ -151,53 +120,4 @@ func (l *Log) untilHalted(ctx context.Context) (context.Context, context.CancelF
 		cancel()
 	})
 	return ctx, func() { stop(); cancel() }
-}
-
-// checkHead compares the store with the last signed checkpoint. The store may
-// be ahead by one epoch, committed and not signed when the process ended; it
-// must never be behind, nor have another history.
-func (l *Log) checkHead() error {
-	raw, err := l.cfg.Head.Load()
-	if err != nil {
-		return fmt.Errorf("reading the signed head: %w", err)
-	}
-	size := l.seq.state.Size
-	if raw == nil {
-		if l.seq.state.Epochs == 1 { // Create ended between its commit and its signature, or a backup is that old
-			return readOnly(toldUnknown, "no signed head beside a store without events. If `muster init` was interrupted here, delete the folder and run it again; "+
-				"if the store was restored, bring the newest signed-head file back: what was signed last cannot be known without it")
-		}
-		return readOnly(toldUnknown, "no signed head beside a store of %d leaves: was it restored without it? what was signed last cannot be known. Bring the newest signed-head file back", size)
-	}
-	note, err := checkpoint.Parse(raw)
-	if err != nil {
-		return fmt.Errorf("reading the signed head: %w", err)
-	}
-	switch {
-	case note.Origin != l.cfg.Origin:
-		return fmt.Errorf("the signed head is of log %q, not of %q: a file of another log is in its place", note.Origin, l.cfg.Origin)
-	case note.SignedBy(l.cfg.Signer.Key()) != nil:
-		return fmt.Errorf("the signed head was not signed by this log key (%s): a file of another log is in the place of one of them", l.cfg.Signer.Key())
-	case note.Size > size:
-		return &Forked{Note: raw, told: toldBehind, Why: fmt.Sprintf("the store has %d leaves, but %d were signed: it lost its tail or is an old backup; going on would fork the log. "+
-			"Bring back the newest copy of the store, or rebuild what is missing with `muster recover`", size, note.Size)}
-	case note.Size != size && note.Size != l.seq.state.First:
-		return readOnly(toldUnknown, "the signed head has size %d, the store's last epochs end at %d and %d: the head is an old copy, and what was signed since cannot be known. "+
-			"Bring the newest signed-head file back", note.Size, l.seq.state.First, size)
-	}
-	root, err := answer.Range(0, note.Size, l.seq.tree.reader(l.cfg.Store))
-	if err != nil {
-		return fmt.Errorf("recomputing the signed root: %w", err)
-	}
-	if name.TreeRoot(root) != note.Root {
-		return &Forked{Note: raw, told: toldHistory, Why: fmt.Sprintf("the store's root at size %d is %x, but %s was signed: the store was changed; going on would fork the log. "+
-			"`muster fsck` says where it differs; bring back a copy that is whole", note.Size, root, note.Root)}
-	}
-	if note.Size == size {
-		return nil
-	}
-	if err := l.recheck(); err != nil {
-		return readOnly(toldDamaged, "the newest epoch, which is not signed yet, contradicts itself: %w. `muster fsck` says where; bring back a copy of the store from before it", err)
-	}
-	return nil
 }

@@ -64,6 +64,10 @@ const (
 	// MaxEpochEvents cuts an epoch by size: some 5 MB in one store batch.
 	MaxEpochEvents = 10_000
 
+	// forwardLeaves bounds what a start reads at once of leaves that were not
+	// published: some 10 MB, however long the cosigners were away.
+	forwardLeaves = 1 << 16
+
 	// DefaultCosignTimeout is the longest that a cosigner is waited for, and
 	// that a checkpoint waits before a newer one takes its turn: a healthy
 	// cosigner needs a fsync and a round trip, and submitters wait with it.

@@ -147,10 +147,13 @@ type Log struct {
 	opened chan struct{} // signals: the open epoch has its first event
 	full   chan struct{} // signals: the open epoch reached its size
 
-	offered   chan struct{}     // signals: a snapshot was signed that the publisher does not know
-	confirmed chan struct{}     // closed: a quorum cosigned the checkpoint that Open signed
-	before    []checkpoint.Line // under the newest published checkpoint: those who know if more was signed
-	kept      uint64            // size whose published note an earlier process kept, 0 if none
+	offered    chan struct{}     // signals: a snapshot was signed that the publisher does not know
+	confirmed  chan struct{}     // closed: a quorum cosigned the checkpoint that was the signed head at Open
+	cosignedBy []checkpoint.Line // under the newest published checkpoint: those who know if more was signed
+	kept       uint64            // size whose published note an earlier process kept, 0 if none
+
+	left     *snapshot    // committed, and perhaps not signed, when an earlier process ended; nil if the cosigners are not asked first
+	signLeft func() error // signs it, once, from any goroutine until confirmed is closed
 
 	reserving sync.Mutex // held while promised events are on their way to the store; never taken under mu
 
@@ -164,11 +167,11 @@ type Log struct {
 
 // snapshot is one signed tree, immutable.
 type snapshot struct {
-	tree     *tree
-	prefixes *prefix.Tree
-	text     string // the checkpoint
-	note     []byte // signed by the log; if published, with the cosignatures
-	epoch    leaf.Epoch
+	tree       *tree
+	prefixes   *prefix.Tree
+	epoch      leaf.Epoch
+	checkpoint checkpoint.Checkpoint
+	note       []byte // signed by the log; if published, with the cosignatures
 }
 
 // Create makes the log in an empty store: GENESIS and the empty EPOCH 0. The
@@ -217,72 +220,10 @@ func newLog(cfg Config) *Log {
 
 		admitting: make(chan struct{}, admitCalls),
 		confirmed: make(chan struct{}),
+		signLeft:  func() error { return nil },
 	}
 	l.halted, l.halt = context.WithCancelCause(context.Background())
 	return l
-}
-
-// Open opens a log that Create made. It signs at most the epoch that a crash
-// left unsigned, and publishes what needs no cosigner or has its cosignatures
-// from before; an error says why this store must not go on. If it is ErrReadOnly,
-// OpenToRead can serve what was published.
-func Open(cfg Config) (*Log, error) {
-	if err := cfg.check(); err != nil {
-		return nil, err
-	}
-	l := newLog(cfg)
-	state, err := cfg.Store.State()
-	if err != nil {
-		return nil, fmt.Errorf("reading the store's state: %w", err)
-	}
-	if state.Size < 2 {
-		return nil, errors.New("the store holds no log: make one with init")
-	}
-	if err := l.loadGenesis(); err != nil {
-		return nil, err
-	}
-	if err := l.seq.load(cfg.Store, state, cfg.Prefix); err != nil {
-		return nil, err
-	}
-	if err := l.checkHead(); err != nil {
-		return nil, err
-	}
-	if err := l.checkCosigners(); err != nil {
-		return nil, err
-	}
-	if err := l.restore(); err != nil {
-		return nil, err
-	}
-	if l.seq.epoch.Sealed {
-		l.stopped = sealedError(l.seq.epoch.Successor)
-	}
-	if cfg.ClockIsRight {
-		l.believeClock()
-	}
-	// Signing is deterministic: what was signed before a crash is signed again
-	// in the same bytes, and what was not is signed for the first time.
-	if err := l.sign(); err != nil {
-		return nil, err
-	}
-	return l, l.republish()
-}
-
-func (l *Log) loadGenesis() error {
-	data, parsed, err := leafAt(l.cfg.Store, 0)
-	if err != nil {
-		return fmt.Errorf("reading GENESIS: %w", err)
-	}
-	l.genesis = data
-	g, ok := parsed.(*leaf.Genesis)
-	switch {
-	case !ok:
-		return errors.New("leaf 0 of the store is not GENESIS")
-	case g.Origin != l.cfg.Origin:
-		return fmt.Errorf("the store is of log %q, not of %q", g.Origin, l.cfg.Origin)
-	case g.VRFKey != l.cfg.VRF.Public():
-		return fmt.Errorf("the VRF key is not the one of log %q: with another key no account would be found again", g.Origin)
-	}
-	return nil
 }
 
 // Run seals and publishes epochs until ctx ends, then seals what is waiting

@@ -179,7 +179,7 @@ func cosignedByFour(b *testing.B, l *Log) (*checkpoint.Policy, []byte) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		note = checkpoint.Append(note, c.Cosign(s.text, s.epoch.TimeMs/1000))
+		note = checkpoint.Append(note, c.Cosign(s.checkpoint.Text(), s.epoch.TimeMs/1000))
 		text += fmt.Sprintf("witness w%d %s\n", i, c.Key())
 	}
 	policy, err := checkpoint.ParsePolicy([]byte(text + "group q 3 w0 w1 w2 w3\nquorum q\n"))

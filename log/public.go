@@ -50,7 +50,7 @@ func (l *Log) Position() (size, epoch uint64) {
 func (l *Log) Genesis() []byte { return l.genesis }
 
 // Published is the newest published checkpoint as a signed note; nil while the
-// first one since Open waits for its cosigners.
+// first one that there is waits for its cosigners.
 func (l *Log) Published() []byte {
 	if s := l.published.Load(); s != nil {
 		return s.note

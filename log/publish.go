@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/musterlog/muster/log/checkpoint"
-	"github.com/musterlog/muster/log/store"
 )
 
 // cosigned says whether a checkpoint needs more than the log's own signature.
@@ -45,19 +43,11 @@ func (c *Config) checkPolicy() error {
 // checkCosigners refuses to sign on with nobody to ask who cosigned what was
 // published last. A backup that was restored with its signed head fits it: only
 // they know that more was signed. Cosigners that are new know of nothing.
-func (l *Log) checkCosigners() error {
-	at, raw, err := l.lastPublished(l.seq.state)
-	if err != nil || raw == nil || l.cfg.Unconfirmed {
-		return err
+func (l *Log) checkCosigners(note *checkpoint.Note) error {
+	if l.cfg.Unconfirmed || l.seq.epoch.Sealed { // then nothing is left to sign
+		return nil
 	}
-	if l.seq.epoch.Sealed && at.Size == l.seq.state.Size {
-		return nil // nothing is left to sign
-	}
-	note, err := checkpoint.Parse(raw)
-	if err != nil {
-		return fmt.Errorf("reading the published checkpoint: %w", err)
-	}
-	l.before = note.Lines
+	l.cosignedBy = note.Lines
 	var names []string
 	for _, line := range note.Lines {
 		if line.Name == string(l.cfg.Origin) { // the log's own keys
@@ -170,31 +160,6 @@ func (l *Log) show(s *snapshot, note []byte) {
 	defer l.mu.Unlock()
 	close(l.news)
 	l.news = make(chan struct{})
-}
-
-// republish shows at Open what an earlier process published of this size, in
-// the same bytes. What it did not get to is published if nobody has to cosign it.
-func (l *Log) republish() error {
-	s := l.signed.Load()
-	raw, _, err := l.cfg.Store.NoteAbove(s.tree.size - 1)
-	if errors.Is(err, store.ErrNotFound) {
-		if l.cfg.cosigned() {
-			return nil
-		}
-		return l.publish(s, s.note)
-	}
-	if err != nil {
-		return fmt.Errorf("reading the published checkpoint: %w", err)
-	}
-	note, err := checkpoint.Parse(raw)
-	if err != nil || note.Text != s.text {
-		return fmt.Errorf("the store published another checkpoint than the one of its %d leaves: it was changed, and nothing is signed with it", s.tree.size)
-	}
-	l.kept = s.tree.size
-	if !l.cfg.cosigned() || l.meets(raw, math.MaxInt64) {
-		l.show(s, raw)
-	}
-	return nil
 }
 
 // awaitPublished blocks until the leaf at a position is published.

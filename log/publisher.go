@@ -41,7 +41,7 @@ func newPublisher(l *Log) *publisher {
 	p := &publisher{Log: l, cosigners: l.cfg.cosigners()}
 	for _, c := range p.cosigners {
 		c.before = slices.ContainsFunc(c.witnesses, func(w checkpoint.Witness) bool {
-			return slices.ContainsFunc(l.before, w.Key.Made)
+			return slices.ContainsFunc(l.cosignedBy, w.Key.Made)
 		})
 	}
 	p.answers = make(chan cosigned, len(p.cosigners)) // each has one question at most: nobody ever blocks here
@@ -150,6 +150,9 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 		}
 	}
 	if p.done == 0 {
+		if err := p.signLeft(); err != nil {
+			return false, err
+		}
 		close(p.confirmed)
 	}
 	p.done, p.at = p.current.tree.size, p.now()

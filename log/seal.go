@@ -35,8 +35,8 @@ func (l *Log) Seal(ctx context.Context, successor name.Origin) error {
 	if successor == l.cfg.Origin {
 		return fmt.Errorf("a log cannot be its own successor: %s", successor)
 	}
-	if s, sealed := l.Sealed(); sealed && s != successor {
-		return fmt.Errorf("sealing log %s: %w: that cannot be changed", l.cfg.Origin, sealedError(s))
+	if e := l.seq.epoch; e.Sealed && e.Successor != successor {
+		return fmt.Errorf("sealing log %s: %w: that cannot be changed", l.cfg.Origin, sealedError(e.Successor))
 	}
 	var publishing sync.WaitGroup
 	defer publishing.Wait() // it reads the store, which the caller closes next
@@ -70,7 +70,7 @@ func (l *Log) sealLast(ctx context.Context, successor name.Origin, published <-c
 			return or(err, fmt.Errorf("no quorum of cosigners has confirmed where the log stands: nothing was sealed: %w", ctx.Err()))
 		}
 	}
-	if _, sealed := l.Sealed(); sealed {
+	if l.seq.epoch.Sealed {
 		return nil
 	}
 	// What was promised is logged first. The content of accounts that are erased

@@ -28,29 +28,61 @@ type sequencer struct {
 	failed   error           // why the newest attempt at an epoch failed; nil: it did not
 }
 
-// load rebuilds the sequencer from a store.
-func (q *sequencer) load(s store.Store, state store.State, memory prefix.Memory) error {
-	q.state = state
-	var err error
-	if q.tree, err = loadTree(s, state.Size); err != nil {
-		return err
-	}
-	if q.prefixes, err = prefix.BuildWith(memory, s.PrefixLeaves(), state.Size); err != nil {
+// load rebuilds the sequencer from a store, at the end of one of its epochs.
+func (q *sequencer) load(s store.Store, at store.State, memory prefix.Memory) (err error) {
+	if q.prefixes, err = prefix.BuildWith(memory, s.PrefixLeaves(), at.Size); err != nil {
 		return fmt.Errorf("reading the prefix tree: %w", err)
 	}
-	_, parsed, err := leafAt(s, state.Size-1)
+	return q.settleAt(s, at)
+}
+
+// forward goes on to a later epoch of the store, by the leaves in between.
+func (q *sequencer) forward(s store.Store, to store.State) (err error) {
+	var batch []prefix.Leaf
+	for at := q.state.Size; at < to.Size; {
+		end := min(at+forwardLeaves, to.Size)
+		batch = batch[:0]
+		for data, err := range s.Leaves(at, end) {
+			if err != nil {
+				return fmt.Errorf("reading the newest leaves: %w", err)
+			}
+			if e, err := leaf.Parse(data); err != nil {
+				return fmt.Errorf("leaf %d: %w", at, err)
+			} else if e, ok := e.(*leaf.Event); ok {
+				batch = append(batch, prefix.NewLeaf(e.Index, at, e.Commitment))
+			}
+			at++
+		}
+		if at != end {
+			return fmt.Errorf("the store has leaves up to %d, its state says %d", at, to.Size)
+		}
+		if q.prefixes, err = q.insert(s, batch, end); err != nil {
+			return err
+		}
+	}
+	return q.settleAt(s, to)
+}
+
+// settleAt takes everything but the prefix tree from the store, and holds the two
+// against each other.
+func (q *sequencer) settleAt(s store.Store, at store.State) (err error) {
+	q.state, q.erase = at, nil
+	if q.tree, err = loadTree(s, at.Size); err != nil {
+		return err
+	}
+	_, parsed, err := leafAt(s, at.Size-1)
 	if err != nil {
 		return fmt.Errorf("reading the newest EPOCH: %w", err)
 	}
 	epoch, ok := parsed.(*leaf.Epoch)
-	if !ok || epoch.Position()+1 != state.Size || epoch.Keys != state.Keys || epoch.Keys != q.prefixes.Len() {
-		return fmt.Errorf("the store's last leaf and its state of %d leaves and %d events contradict each other", state.Size, state.Keys)
+	if !ok || epoch.Position()+1 != at.Size || epoch.Keys != at.Keys || epoch.Keys != q.prefixes.Len() {
+		return fmt.Errorf("the store's last leaf and its state of %d leaves and %d events contradict each other", at.Size, at.Keys)
 	}
 	if q.prefixes.Root() != epoch.PrefixRoot {
 		return fmt.Errorf("the store's prefix tree has root %s, its newest EPOCH says %s", q.prefixes.Root(), epoch.PrefixRoot)
 	}
 	q.epoch = *epoch
-	for e, err := range s.Events(state.First, state.Size) {
+	for e, err := range s.Events(at.First, at.Size) {
 		if err != nil {
 			return fmt.Errorf("reading the newest events: %w", err)
 		}
@@ -192,7 +224,7 @@ func (l *Log) seal(first [][]byte, batch []*ticket, timeMs uint64) error {
 	q.advance(b, next, prefixes, &epoch)
 	// A crash from here to the signed head: Open finds the store one epoch
 	// ahead and signs the same bytes.
-	return l.sign()
+	return l.signStand()
 }
 
 // place gives a ticket its position, again after an epoch that failed.
@@ -206,26 +238,40 @@ func (t *ticket) place(position uint64) {
 	t.logged = &logged
 }
 
-// sign makes the committed tree's checkpoint. It returns once the signed head
-// remembers it: from then on this log can never sign another of its size.
-func (l *Log) sign() error {
+// stand is where the sequencer stands, not signed.
+func (l *Log) stand() (*snapshot, error) {
 	q := &l.seq
+	root, err := q.tree.root(l.cfg.Store)
+	if err != nil {
+		return nil, fmt.Errorf("computing the root: %w", err)
+	}
+	c := checkpoint.Checkpoint{Origin: l.cfg.Origin, Size: q.state.Size, Root: name.TreeRoot(root)}
+	return &snapshot{tree: q.tree, prefixes: q.prefixes, epoch: q.epoch, checkpoint: c}, nil
+}
+
+// signStand signs where the sequencer stands.
+func (l *Log) signStand() error {
+	s, err := l.stand()
+	if err != nil {
+		return err
+	}
+	return l.sign(s)
+}
+
+// sign makes a committed tree's checkpoint. It returns once the signed head
+// remembers it: from then on this log can never sign another of its size.
+func (l *Log) sign(s *snapshot) error {
 	if err := context.Cause(l.halted); err != nil {
 		return err
 	}
-	root, err := q.tree.root(l.cfg.Store)
-	if err != nil {
-		return fmt.Errorf("computing the root: %w", err)
-	}
-	c := checkpoint.Checkpoint{Origin: l.cfg.Origin, Size: q.state.Size, Root: name.TreeRoot(root)}
-	note := l.cfg.Signer.Sign(c)
+	s.note = l.cfg.Signer.Sign(s.checkpoint)
 	if l.cfg.MLDSA != nil {
-		note = checkpoint.Append(note, l.cfg.MLDSA.Cosign(c.Text(), 0)) // time 0, for none: the same bytes when it is signed again
+		s.note = checkpoint.Append(s.note, l.cfg.MLDSA.Cosign(s.checkpoint.Text(), 0)) // time 0, for none: the same bytes when it is signed again
 	}
-	if err := l.cfg.Head.Store(note); err != nil {
+	if err := l.cfg.Head.Store(s.note); err != nil {
 		return err
 	}
-	l.signed.Store(&snapshot{tree: q.tree, prefixes: q.prefixes, text: c.Text(), note: note, epoch: q.epoch})
+	l.signed.Store(s)
 	return nil
 }
 

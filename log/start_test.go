@@ -1,0 +1,164 @@
+package log_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/musterlog/muster/log"
+	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/verifier"
+)
+
+// crashes ends the log between the commit of an event's epoch and its signature.
+func (r *rig) crashes(body []byte) {
+	r.t.Helper()
+	r.head.fail = errors.New("the power is gone")
+	if o := r.submit(body)[0]; o.Err == nil {
+		r.t.Fatalf("acknowledged without a signature: %+v", o)
+	}
+	if err := r.stop(); !errors.Is(err, r.head.fail) {
+		r.t.Fatalf("the log ended with %v", err)
+	}
+	r.head.fail = nil
+}
+
+func setAll(ws []*witness, change func(*witness)) {
+	for _, w := range ws {
+		w.set(change)
+	}
+}
+
+// A server that crashed before it signed an epoch comes back, when another one
+// has long gone on in its place: the epoch that it was about to sign is a fork,
+// and the cosigners say so before it signs, also when it is started once more.
+func TestOldServerComesBack(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.stop()
+	disk, head := r.backup()
+	r.open()
+	r.crashes(r.phone("bob").Register())
+	crashed := r.disk
+
+	r.disk = disk
+	r.open()
+	r.accepted(p.Add(), p.Add())
+	newest, _ := r.published(7)
+	r.stop()
+
+	r.disk, r.head.note = crashed, head
+	for range 2 {
+		r.open()
+		var forked *log.Forked
+		if err := r.ends(); !errors.As(err, &forked) {
+			t.Fatalf("the log ended with %v, want *log.Forked", err)
+		}
+		if note, err := checkpoint.Parse(forked.Note); err != nil || note.Size != newest.Size {
+			t.Errorf("it shows %s", forked.Note)
+		}
+		if !bytes.Equal(r.head.note, head) {
+			t.Fatal("a fork was signed")
+		}
+		r.stop()
+	}
+	setAll(ws, func(w *witness) {
+		if !bytes.HasPrefix(w.seen, []byte(newest.Text)) {
+			t.Errorf("%s has seen %s", w.name, w.seen)
+		}
+	})
+}
+
+// If nobody went on in its place, the epoch is signed once a quorum has said
+// so; and if one of them has cosigned it already, since the head is a copy from
+// before, that is no fork.
+func TestUnsignedEpochAwaitsCosigners(t *testing.T) {
+	for _, signed := range []bool{false, true} {
+		r, ws := threeWitnesses(t)
+		r.open()
+		r.accepted(r.phone("alice").Register())
+		head := r.head.note
+		body := r.phone("bob").Register()
+		if signed {
+			// One witness, which is no quorum: nothing is published, so that only it knows.
+			setAll(ws[1:], func(w *witness) { w.down = true })
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			go func() {
+				until(t, "the witness has cosigned it", func() bool {
+					ws[0].mu.Lock()
+					defer ws[0].mu.Unlock()
+					return ws[0].size > 4
+				})
+				cancel()
+			}()
+			r.log.Submit(ctx, [][]byte{body}, answer.Want{})
+			r.cfg.CosignTimeout = 100 * time.Millisecond
+			r.stop()
+			setAll(ws[1:], func(w *witness) { w.down = false })
+			r.head.note = head
+		} else {
+			setAll(ws, func(w *witness) { w.down = true })
+			r.crashes(body)
+			r.cfg.CosignTimeout = 100 * time.Millisecond
+			r.open()
+			r.stop()
+			if !bytes.Equal(r.head.note, head) {
+				t.Error("signed, and nobody was there to confirm it")
+			}
+			setAll(ws, func(w *witness) { w.down = false })
+		}
+		r.open()
+		size, _ := r.log.Position()
+		if size != 4 {
+			t.Errorf("at its start the log shows size %d, published were 4", size)
+		}
+		o := r.accepted(body)[0]
+		if n, _ := r.published(o.Position + 1); n.Size < 6 {
+			t.Errorf("published: size %d", n.Size)
+		}
+	}
+}
+
+// A log whose cosigners are away when it starts shows what was published last,
+// and takes up what they have not seen once they are back.
+func TestReadsBeforeCosigners(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.open()
+	alice, bob := r.phone("alice"), r.phone("bob")
+	r.accepted(alice.Register())
+	published, _ := r.published(4)
+	setAll(ws, func(w *witness) { w.down = true })
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := make(chan struct{})
+	go func() {
+		defer close(waiting)
+		r.log.Submit(ctx, [][]byte{bob.Register(), alice.Add()}, answer.Want{})
+	}()
+	until(t, "the epoch is signed", func() bool { return r.log.Events() == 3 })
+	cancel()
+	<-waiting
+	r.cfg.CosignTimeout = 50 * time.Millisecond
+	r.stop()
+
+	r.open()
+	if note, err := checkpoint.Parse(r.log.Published()); err != nil || note.Checkpoint != published.Checkpoint {
+		t.Fatalf("the log shows %v, %v; published was %v", note, err, published)
+	}
+	if r.log.Events() != 3 {
+		t.Errorf("%d events signed, want 3", r.log.Events())
+	}
+	result, state := r.look(nil, history(r.phone("alice")), history(r.phone("bob")))
+	if n := len(result.Accounts); n != 2 || result.Accounts[0].Seq != 0 || result.Accounts[1].Status != verifier.Unknown {
+		t.Errorf("before the cosigners are back: %+v", result.Accounts)
+	}
+	setAll(ws, func(w *witness) { w.down = false })
+	r.published(published.Size + 3)
+	result, _ = r.look(state, history(alice), history(bob))
+	r.sees(alice, result.Accounts[0])
+	r.sees(bob, result.Accounts[1])
+}
