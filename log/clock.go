@@ -14,6 +14,12 @@ type reading struct {
 	elapsed time.Duration
 }
 
+// ahead is how far the clock got ahead of the time that passed since another reading.
+func (r reading) ahead(since reading) (leapt, passed time.Duration) {
+	passed = r.elapsed - since.elapsed
+	return r.at.Sub(since.at) - passed, passed
+}
+
 func (l *Log) now() time.Time { return l.cfg.Now() }
 
 // readClock reads the clock last: a process that is stopped between the two sees a
@@ -44,8 +50,7 @@ func (l *Log) epochTime() (timeMs uint64, err error) {
 	case before != nil:
 		// Not against the newest epoch: a stalled disk, or a process that was
 		// stopped for a day, is no leap.
-		passed := now.elapsed - before.elapsed
-		if now.at.Sub(before.at)-passed > maxLeap {
+		if leapt, passed := now.ahead(*before); leapt > maxLeap {
 			return 0, wrongClock("this clock leapt from %s to %s while %s passed: if it is wrong now, set it, and the log goes on; if it is right, since it was behind or this machine slept, start the log again",
 				utc(before.at), utc(now.at), passed.Round(time.Second))
 		}
@@ -53,7 +58,13 @@ func (l *Log) epochTime() (timeMs uint64, err error) {
 		return 0, wrongClock("this clock says %s, the newest epoch is of %s, and no cosigner vouches for either: if the clock is ahead, set it, and the log goes on; if the log was down for so long, start it once with --clock-is-right",
 			utc(now.at), utc(newest))
 	}
-	q.believed = &now
+	// Leaps that are small enough by themselves add up: a day's are held against one
+	// reading, that at which the clock was least ahead.
+	if before := q.believed; before == nil {
+		q.believed = &now
+	} else if leapt, passed := now.ahead(*before); leapt < 0 || passed >= leapPeriod {
+		q.believed = &now
+	}
 	return max(uint64(now.at.UnixMilli()), q.state.TimeMs+1), nil
 }
 

@@ -99,6 +99,28 @@ func TestClockLeaps(t *testing.T) {
 	}
 }
 
+// Leaps that are each small enough are not believed in a row: a clock that is made
+// to creep ahead gains an hour a day.
+func TestSmallLeaps(t *testing.T) {
+	l := leapingRig(t, false)
+	l.open()
+	p := l.phone("alice")
+	l.accepted(p.Register())
+	for range 3 {
+		l.set(40 * time.Minute)
+		l.elapsed.Add(int64(time.Minute))
+		l.accepted(p.Confirm())
+		l.set(40 * time.Minute)
+		body := p.Confirm()
+		l.refuses("the second leap of a day", body)
+		l.set(-40 * time.Minute)
+		l.accepted(body)
+		l.set(day)
+		l.elapsed.Add(int64(day))
+		l.accepted(p.Confirm())
+	}
+}
+
 // A clock that was turned back is the log's fault, not the signers', whose clocks
 // are right.
 func TestClockBehind(t *testing.T) {

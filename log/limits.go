@@ -34,10 +34,11 @@ const (
 	maxEpochAhead = time.Minute
 
 	// maxLeap is how far the clock may get ahead of the time that passes while the
-	// log runs. For as long as this a log stands still whose clock leapt and was
+	// log runs, within a leapPeriod. For as long as this a log stands still whose clock leapt and was
 	// mended: as long as clients by default take the checkpoint from before. And a
 	// machine that slept for less goes on by itself.
-	maxLeap = time.Hour
+	maxLeap    = time.Hour
+	leapPeriod = 24 * time.Hour
 
 	// maxPause is how far a log that nobody cosigns may start after its newest
 	// epoch, unless its operator vouches for the clock: longer than holidays, but

@@ -24,7 +24,7 @@ type sequencer struct {
 	epoch    leaf.Epoch      // the newest
 	erase    []store.Erasure // of the newest epoch: their content is deleted with the next
 	last     *name.Origin    // nil, or the next epoch is a SEAL that names this successor
-	believed *reading        // the clock when it was last believed; nil: not since Open
+	believed *reading        // the clock that the next reading is held against; nil: none since Open
 	failed   error           // why the newest attempt at an epoch failed; nil: it did not
 }
 
