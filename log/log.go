@@ -147,10 +147,9 @@ type Log struct {
 	opened chan struct{} // signals: the open epoch has its first event
 	full   chan struct{} // signals: the open epoch reached its size
 
-	offered    chan struct{}     // signals: a snapshot was signed that the publisher does not know
-	confirmed  chan struct{}     // closed: a quorum cosigned the checkpoint that was the signed head at Open
-	cosignedBy []checkpoint.Line // under the newest published checkpoint: those who know if more was signed
-	kept       uint64            // size whose published note an earlier process kept, 0 if none
+	offered   chan struct{} // signals: a snapshot was signed that the publisher does not know
+	confirmed chan struct{} // closed: a quorum cosigned the checkpoint that was the signed head at Open
+	kept      uint64        // size whose published note an earlier process kept, 0 if none
 
 	left     *snapshot    // committed, and perhaps not signed, when an earlier process ended; nil if the cosigners are not asked first
 	signLeft func() error // signs it, once, from any goroutine until confirmed is closed

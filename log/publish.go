@@ -47,7 +47,6 @@ func (l *Log) checkCosigners(note *checkpoint.Note) error {
 	if l.cfg.Unconfirmed || l.seq.epoch.Sealed { // then nothing is left to sign
 		return nil
 	}
-	l.cosignedBy = note.Lines
 	var names []string
 	for _, line := range note.Lines {
 		if line.Name == string(l.cfg.Origin) { // the log's own keys

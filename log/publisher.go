@@ -39,11 +39,6 @@ type cosigned struct {
 
 func newPublisher(l *Log) *publisher {
 	p := &publisher{Log: l, cosigners: l.cfg.cosigners()}
-	for _, c := range p.cosigners {
-		c.before = slices.ContainsFunc(c.witnesses, func(w checkpoint.Witness) bool {
-			return slices.ContainsFunc(l.cosignedBy, w.Key.Made)
-		})
-	}
 	p.answers = make(chan cosigned, len(p.cosigners)) // each has one question at most: nobody ever blocks here
 	return p
 }
@@ -160,18 +155,11 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 }
 
 // confirms says whether the first quorum may be believed to know where the log
-// stands: one of those who cosigned what was published last is in it, or has been
-// asked in vain. Cosigners that are new know of nothing, and may be quicker than one
-// that is about to show more than this store has.
+// stands: all others were asked too, and have answered or had the time to. A quorum
+// may do without the one that has seen more: those who are new know of nothing, and
+// may be quicker, and two quorums of a lax policy need not have a member in common.
 func (p *publisher) confirms() bool {
-	awaited := false
-	for _, c := range p.cosigners {
-		if c.before && len(p.lines[c]) > 0 {
-			return true
-		}
-		awaited = awaited || c.before && !c.heard
-	}
-	return !awaited
+	return !slices.ContainsFunc(p.cosigners, func(c *cosigner) bool { return !c.heard })
 }
 
 // stale says that a sealed log's cosignatures want to be made anew: their age
@@ -218,6 +206,9 @@ func (p *publisher) report(a cosigned) {
 // reportWaiting says once that a round was not enough.
 func (p *publisher) reportWaiting() {
 	if p.current == nil || p.waiting {
+		return
+	}
+	if _, ok := p.met(); ok { // a start awaits the others, too, and for the last time
 		return
 	}
 	p.waiting = true

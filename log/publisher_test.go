@@ -240,20 +240,21 @@ func TestConflictRecovery(t *testing.T) {
 func TestLateAnswer(t *testing.T) {
 	r, ws := threeWitnesses(t)
 	r.cfg.CosignTimeout = time.Hour // the client's own time-out is 10 s
-	hold := make(chan struct{})
-	ws[0].hold = hold
-	release := sync.OnceFunc(func() { close(hold) })
-	t.Cleanup(release)
 	r.open()
 	p := r.phone("alice")
 	r.accepted(p.Register())
-	r.published(4)
+	hold := make(chan struct{})
+	ws[0].set(func(w *witness) { w.hold = hold })
+	release := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release)
+	o := r.accepted(p.Add())[0] // by the other two
+	r.published(o.Position + 1)
 	ws[1].set(func(w *witness) { w.down = true })
 	body := p.Add()
 	waiting := make(chan answer.Outcome, 1)
 	go func() { waiting <- r.submit(body)[0] }()
 	until(t, "the next epoch is signed", func() bool {
-		_, err := r.log.Entries(0, 6)
+		_, err := r.log.Entries(0, int(o.Position)+3)
 		return err == nil
 	})
 	release()
