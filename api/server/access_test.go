@@ -67,13 +67,14 @@ func accepted(events [][]byte, _ answer.Want) []answer.Outcome {
 }
 
 // Only an operator's OPERATOR_REMOVE and ERASE reach the log; the others' are
-// refused in their places, alone and among others, in calls and streams.
+// refused in their places, alone and among others, in calls and streams. All that
+// somebody signs goes with a token to write, REGISTER and REREGISTER too.
 func TestOperatorEvents(t *testing.T) {
 	f := newFake(2)
 	f.submit = accepted
 	g := guard(t, f, server.New)
 	for _, events := range [][][]byte{
-		{{5}}, {{6, 1, 2}}, {{5}, {6}}, {{1}, {5}, {2}, {6}, {7}}, {{1}, {2}},
+		{{5}}, {{6, 1, 2}}, {{5}, {6}}, {{1}, {5}, {2}, {6}, {3}, {4}, {7}}, {{1}, {2}},
 	} {
 		for _, s := range []credential.Scope{credential.Write, credential.Operator} {
 			f.with(func() { f.received = nil })

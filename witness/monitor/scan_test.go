@@ -9,6 +9,8 @@ import (
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/name"
+	"github.com/musterlog/muster/verifier"
+	"github.com/musterlog/muster/verifier/statefile"
 )
 
 // hides logs an event for an epoch that others are shown, and takes it out of
@@ -53,7 +55,9 @@ func TestScanFindsAHiddenLaterVersion(t *testing.T) {
 	want(t, alerts) // the scan went on
 }
 
-// Without the scan the same lie passes: who trusts an auditor is told by him.
+// Without the scan the same lie passes: who trusts an auditor is told by him. With
+// it another one does: a removal that the map of one epoch leaves out, before
+// somebody else. Its leaf is where the owner knows it to be, and no scan makes maps.
 func TestWithoutScanTheAuditorIsNeeded(t *testing.T) {
 	r := newRig(t)
 	r.logs(r.phone.Register(), r.phone.Add())
@@ -61,6 +65,30 @@ func TestWithoutScanTheAuditorIsNeeded(t *testing.T) {
 	thief := r.thief()
 	r.hides(thief.Reregister(false))
 	alerts, _ := r.once()
+	want(t, alerts)
+
+	r = newRig(t)
+	r.scan = true
+	r.logs(r.phone.Register(), r.phone.Add(), r.phone.Remove(1))
+	r.once()
+	account := r.phone.Account()
+	_, index, _ := r.log.VRF(account, 2)
+	removal, records := r.log.Map[index], r.log.Records[account]
+	delete(r.log.Map, index)
+	r.log.Records[account] = records[:2]
+	r.log.Seal()
+	states, err := statefile.Open(t.TempDir() + "/contact")
+	if err != nil {
+		t.Fatal(err)
+	}
+	contact := verifier.Client{Verifier: &verifier.Verifier{Policy: r.policy}, Store: states, Source: r.log, Now: r.now}
+	found, err := contact.Lookup(t.Context(), question(alice))
+	if err != nil || len(found.Accounts[0].Devices) != 1 {
+		t.Fatalf("a contact is not shown the removed device: %+v, %v", found, err)
+	}
+	r.log.Map[index], r.log.Records[account] = removal, records
+	r.log.Seal()
+	alerts, _ = r.once()
 	want(t, alerts)
 }
 
