@@ -52,7 +52,7 @@ redirects are not followed.`,
 	c.Flags().StringVar(&f.receipts, "receipts", "", "`FILE` of promises that muster submit --wait durable kept: one that the log breaks is evidence")
 	c.Flags().StringVar(&f.webhook, "webhook", "", "`URL` that each alert is posted to")
 	c.Flags().StringVar(&f.dir, "dir", "", "`DIR` of the monitor's journal and evidence; default monitor in --state")
-	c.Flags().DurationVar(&f.interval, "interval", monitor.DefaultInterval, "between two passes; an epoch or less misses none")
+	c.Flags().DurationVar(&f.interval, "interval", monitor.DefaultInterval, "between two passes; what a log shows in between only an auditor sees")
 	return c
 }
 

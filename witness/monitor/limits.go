@@ -4,8 +4,9 @@ import "time"
 
 // All limits of the monitor, each with its reason.
 const (
-	// DefaultInterval is that of the log's epochs: a lie that lasts for one
-	// epoch is seen if the monitor asks in it.
+	// DefaultInterval is that of the log's epochs: a lie that lasts for one epoch is
+	// seen if the monitor asks in it. A log may seal two between two passes; none
+	// escapes an auditor.
 	DefaultInterval = time.Second
 
 	// DefaultRepeat is how often a failure that lasts is told again: often enough
