@@ -73,28 +73,28 @@ func write(do func() error) (err error) {
 // written: Pebble would try for ever, at once and without a word to those who
 // wait, while write-ahead logs that are written over still take commits. It is
 // about flushes and compactions only, so nothing that is open read-only meets it.
-func listener(corrupted func(error)) *pebbledb.EventListener {
+func listener(d *damage) *pebbledb.EventListener {
 	failed := func(what string, err error) {
 		switch {
 		case err == nil, errors.Is(err, pebbledb.ErrCancelledCompaction), err.Error() == emptyFlush:
-		case corrupted != nil && pebbledb.IsCorruptionError(err):
-			corrupted(fmt.Errorf("a %s of the store met damage: %w", what, err))
+		case pebbledb.IsCorruptionError(err):
+			d.corrupted(fmt.Errorf("a %s of the store met damage: %w", what, err))
 		default:
 			logger{}.Fatalf("a %s failed: %v: %s", what, err, mend)
 		}
 	}
-	l := &pebbledb.EventListener{
-		// Not BackgroundError, which also hears of what can be lived with: statistics
-		// of a table that could not be read now, the disk's size.
-		FlushEnd:      func(i pebbledb.FlushInfo) { failed("flush", i.Err) },
-		CompactionEnd: func(i pebbledb.CompactionInfo) { failed("compaction", i.Err) },
+	return &pebbledb.EventListener{
+		// Those of flushes and compactions are told below. The others can be lived
+		// with: the disk's size is not known now.
+		BackgroundError: func(error) {},
+		FlushEnd:        func(i pebbledb.FlushInfo) { failed("flush", i.Err) },
+		CompactionEnd:   func(i pebbledb.CompactionInfo) { failed("compaction", i.Err) },
+		DataCorruption: func(i pebbledb.DataCorruptionInfo) {
+			d.corrupted(fmt.Errorf("the store's file %s is damaged: %w", i.Path, i.Details))
+		},
+		WriteStallBegin: func(pebbledb.WriteStallBeginInfo) { d.stall(true) },
+		WriteStallEnd:   func() { d.stall(false) },
 	}
-	if corrupted != nil { // Pebble's own calls Fatalf
-		l.DataCorruption = func(i pebbledb.DataCorruptionInfo) {
-			corrupted(fmt.Errorf("the store's file %s is damaged: %w", i.Path, i.Details))
-		}
-	}
-	return l
 }
 
 // emptyFlush is what Pebble says of a flush that had nothing to write, as

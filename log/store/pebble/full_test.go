@@ -172,7 +172,7 @@ func TestWriteAfterClose(t *testing.T) {
 // One that is cancelled is nobody's concern.
 func TestCompactionMeetsDamage(t *testing.T) {
 	var told []error
-	l := listener(func(err error) { told = append(told, err) })
+	l := listener(newDamage(func(err error) { told = append(told, err) }))
 	for _, err := range []error{nil, pebbledb.ErrCancelledCompaction, pebbledb.ErrCorruption} {
 		l.CompactionEnd(pebbledb.CompactionInfo{Err: err})
 	}

@@ -27,7 +27,8 @@ func options(cfg *Config) *pebbledb.Options {
 	for i := range o.TargetFileSizes {
 		o.TargetFileSizes[i] = tableBytes
 	}
-	o.EventListener = listener(cfg.Corrupted)
+	d := newDamage(cfg.Corrupted)
+	o.EventListener, o.Experimental.CompactionScheduler = listener(d), d
 	// No file holds rows of two tables. So the files of L, which overlaps
 	// nothing that came before, are moved from level to level as they are.
 	o.Experimental.SpanPolicyFunc = func(start []byte) (pebbledb.SpanPolicy, []byte, error) {

@@ -1,0 +1,129 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterlog/muster/log/store/storetest"
+)
+
+// damageTables changes a byte of each table that holds leaves of the map, in a
+// store of one epoch that is closed: none was compacted yet.
+func damageTables(t *testing.T, dir string, at func(size int) int) *storetest.Model {
+	t.Helper()
+	s, err := Create(Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := storetest.NewModel(1)
+	if err := s.Commit(m.Next(50)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	levels, err := s.db.SSTables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	damaged := 0
+	for _, table := range levels[0] {
+		if table.Smallest.UserKey[0] != tablePrefix {
+			continue
+		}
+		path := filepath.Join(dir, "pebble", table.FileNum.String()+".sst")
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[at(len(data))] ^= 1
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		damaged++
+	}
+	if damaged != 1 {
+		t.Fatalf("%d tables of the map, want 1", damaged)
+	}
+	return m
+}
+
+func rows(int) int            { return 3 }
+func statistics(size int) int { return size - 300 }
+
+// TestDamageIsCompactedOnce: Pebble would compact a damaged table of the first
+// level again and again, as fast as it can, and say so each time.
+func TestDamageIsCompactedOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	m := damageTables(t, dir, rows)
+	told := make(chan error, 100)
+	s, err := Open(Config{Dir: dir, Corrupted: func(err error) {
+		select {
+		case told <- err:
+		default:
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	compactable := func() {
+		if err := s.Commit(m.Next(1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compactable()
+	compactable()
+	if err := <-told; !strings.Contains(err.Error(), "checksum mismatch") {
+		t.Errorf("told %v", err)
+	}
+	for range 5 {
+		compactable()
+	}
+	if n := s.db.pebble.Metrics().Compact.FailedCount; n > 1 {
+		t.Errorf("%d compactions failed", n)
+	}
+	// A purge, which is a compaction, ends when the log does.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.db.Compact(ctx, key{0}, key{255}); err == nil {
+		t.Error("a compaction after the damage was found")
+	}
+}
+
+const stallDir = "MUSTER_TEST_STALL_DIR"
+
+// TestDamageEndsAWriteThatWaits is also the process that must end: a write waits
+// for compactions, and the damage was found by one of them.
+func TestDamageEndsAWriteThatWaits(t *testing.T) {
+	if dir := os.Getenv(stallDir); dir != "" {
+		m := damageTables(t, dir, rows)
+		s, err := Open(Config{Dir: dir, Corrupted: func(error) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for s.Commit(m.Next(1)) == nil && s.db.Flush() == nil {
+		}
+		t.Fatal("a write failed")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // else it would hang for ever
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestDamageEndsAWriteThatWaits$")
+	child.Env = append(os.Environ(), stallDir+"="+filepath.Join(t.TempDir(), "store"))
+	out, err := child.CombinedOutput()
+	if child.ProcessState.ExitCode() != 1 || !bytes.Contains(out, []byte("store: fatal: a write waits")) || !bytes.Contains(out, []byte("checksum mismatch")) {
+		t.Errorf("%v, want exit code 1 with its reason; all output:\n%s", err, out)
+	}
+}
