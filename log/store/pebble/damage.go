@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // damage ends the compactions of a store whose files were found damaged. Pebble
@@ -68,3 +69,39 @@ func (p permits) GetAllowedWithoutPermission() int {
 	}
 	return p.DBForCompaction.GetAllowedWithoutPermission()
 }
+
+// tableFS calls a table damaged that the disk does not give back. Pebble does so
+// only when the disk gives back something else, and of a compaction that cannot read
+// it would be said that a table cannot be written, at each start anew. If only the
+// way to the disk was broken, the next start finds nothing.
+//
+// Tables alone are read at an offset: what Pebble opens with cannot be lived without.
+type tableFS struct{ vfs.FS }
+
+func (fs tableFS) Open(path string, opts ...vfs.OpenOption) (vfs.File, error) {
+	f, err := fs.FS.Open(path, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return tableFile{f}, nil
+}
+
+// Unwrap is vfs.FS's; the embedded one would skip a layer.
+func (fs tableFS) Unwrap() vfs.FS { return fs.FS }
+
+type tableFile struct{ vfs.File }
+
+func (f tableFile) ReadAt(p []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(p, at)
+	if err != nil {
+		err = unreadable{err}
+	}
+	return n, err
+}
+
+// unreadable is what Pebble takes for damage.
+type unreadable struct{ error }
+
+func (unreadable) Is(target error) bool { return target == pebbledb.ErrCorruption }
+
+func (u unreadable) Unwrap() error { return u.error }

@@ -12,7 +12,7 @@ import (
 // the format decide about what a power cut leaves.
 func options(cfg *Config) *pebbledb.Options {
 	o := &pebbledb.Options{
-		FS:     markerFS{cfg.FS},
+		FS:     tableFS{markerFS{cfg.FS}},
 		Logger: logger{},
 
 		// Only the newest format writes offsets into the write-ahead log by

@@ -3,13 +3,20 @@ package pebble
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/musterlog/muster/log/store"
 	"github.com/musterlog/muster/log/store/storetest"
 )
 
@@ -125,5 +132,83 @@ func TestDamageEndsAWriteThatWaits(t *testing.T) {
 	out, err := child.CombinedOutput()
 	if child.ProcessState.ExitCode() != 1 || !bytes.Contains(out, []byte("store: fatal: a write waits")) || !bytes.Contains(out, []byte("checksum mismatch")) {
 		t.Errorf("%v, want exit code 1 with its reason; all output:\n%s", err, out)
+	}
+}
+
+// unreadableFS is a disk that does not give back tables once it is bad.
+type unreadableFS struct {
+	vfs.FS
+	bad atomic.Bool
+}
+
+func (d *unreadableFS) Open(path string, opts ...vfs.OpenOption) (vfs.File, error) {
+	f, err := d.FS.Open(path, opts...)
+	if err != nil || !strings.HasSuffix(path, ".sst") {
+		return f, err
+	}
+	return unreadableFile{f, d, path}, nil
+}
+
+type unreadableFile struct {
+	vfs.File
+	disk *unreadableFS
+	path string
+}
+
+func (f unreadableFile) ReadAt(p []byte, off int64) (int, error) {
+	if f.disk.bad.Load() {
+		return 0, &fs.PathError{Op: "read", Path: f.path, Err: syscall.EIO}
+	}
+	return f.File.ReadAt(p, off)
+}
+
+// TestUnreadableTable: a disk that does not give back what was written is told like
+// one that gives back something else, and ends no process: at the next start the
+// same compaction would end it again, before anything was served.
+func TestUnreadableTable(t *testing.T) {
+	for what, meet := range map[string]func(*Store) error{
+		"lookup":     func(s *Store) error { return last(s.PrefixLeaves()) },
+		"compaction": func(s *Store) error { return s.db.Compact(t.Context(), key{0}, key{255}) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir, m := filepath.Join(t.TempDir(), "store"), storetest.NewModel(1)
+			disk := &unreadableFS{FS: vfs.Default}
+			told := make(chan error, 1)
+			cfg := Config{Dir: dir, FS: disk, Corrupted: func(err error) {
+				select {
+				case told <- err:
+				default:
+				}
+			}}
+			s, err := Create(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Commit(m.Next(50)); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if s, err = Open(cfg); err != nil { // which writes a table, and has read nothing of it
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.db.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			disk.bad.Store(true)
+			if err := meet(s); !errors.Is(err, syscall.EIO) || errors.Is(err, store.ErrNotFound) {
+				t.Errorf("error %v, want %v", err, syscall.EIO)
+			}
+			select {
+			case err := <-told:
+				if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), ".sst is damaged") {
+					t.Errorf("told %v", err)
+				}
+			default:
+				t.Error("nobody was told")
+			}
+		})
 	}
 }
