@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
@@ -52,7 +53,7 @@ type logger struct{}
 func (logger) Infof(string, ...any) {} // about every flush and compaction
 
 func (logger) Errorf(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "store: "+format+"\n", args...)
+	slog.Error("the store's engine", "error", fmt.Sprintf(format, args...))
 }
 
 // Fatalf ends the process; it must never return nor panic. Pebble calls it

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -210,5 +211,37 @@ func TestUnreadableTable(t *testing.T) {
 				t.Error("nobody was told")
 			}
 		})
+	}
+}
+
+const untoldDir = "MUSTER_TEST_UNTOLD_DIR"
+
+// TestDamageWithNobodyToTell is also the process that ends. It says which file, and
+// not which accounts.
+func TestDamageWithNobodyToTell(t *testing.T) {
+	if dir := os.Getenv(untoldDir); dir != "" {
+		damageTables(t, dir, rows)
+		s, err := Open(Config{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Fatal("it lives on: ", last(s.PrefixLeaves()))
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDamageWithNobodyToTell$")
+	child.Env = append(os.Environ(), untoldDir+"="+filepath.Join(t.TempDir(), "store"))
+	out, err := child.CombinedOutput()
+	if child.ProcessState.ExitCode() != 1 || !bytes.HasPrefix(out, []byte("store: fatal: the store's file ")) || !bytes.HasSuffix(out, []byte(": check the disk, and bring back a copy that is whole\n")) {
+		t.Errorf("%v, want exit code 1 and the file; all output:\n%s", err, out)
+	}
+}
+
+// TestEngineErrorsAreLogged: in the form of whatever else the process logs.
+func TestEngineErrorsAreLogged(t *testing.T) {
+	var logged bytes.Buffer
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
+	logger{}.Errorf("metrics error: %s", syscall.EIO)
+	if said := logged.String(); !strings.Contains(said, `level=ERROR msg="the store's engine" error="metrics error: input/output error"`) {
+		t.Errorf("logged %q", said)
 	}
 }
