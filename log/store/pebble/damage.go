@@ -1,7 +1,10 @@
 package pebble
 
 import (
+	"errors"
+	"io/fs"
 	"sync/atomic"
+	"time"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -20,10 +23,15 @@ type damage struct {
 	tell    func(error)
 	found   atomic.Pointer[error] // the newest
 	stalled atomic.Bool           // a write waits
+	failed  atomic.Pointer[error] // the newest of a flush or a compaction
+	closing chan struct{}
 }
 
 func newDamage(tell func(error)) *damage {
-	return &damage{ConcurrencyLimitScheduler: pebbledb.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest(), tell: tell}
+	return &damage{
+		ConcurrencyLimitScheduler: pebbledb.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest(),
+		tell:                      tell, closing: make(chan struct{}),
+	}
 }
 
 // corrupted may be called under the engine's lock.
@@ -52,6 +60,29 @@ func (d *damage) check() {
 	}
 }
 
+// background hears of errors that nobody waits for. Those of flushes and compactions
+// are told already, and come under the engine's lock. That the size of the disk is
+// unknown can be lived with. What is left: after a start Pebble reads the statistics
+// of all tables, and where it cannot it tries again at once, for ever.
+func (d *damage) background(err error) {
+	if told := d.failed.Load(); told != nil && errors.Is(err, *told) {
+		return
+	}
+	if !pebbledb.IsCorruptionError(err) && !errors.As(err, new(*fs.PathError)) {
+		return
+	}
+	select {
+	case <-time.After(statisticsPause):
+	case <-d.closing:
+	}
+}
+
+// Unregister is the scheduler's: the engine closes, and waits for the statistics.
+func (d *damage) Unregister() {
+	close(d.closing)
+	d.ConcurrencyLimitScheduler.Unregister()
+}
+
 // Register is the scheduler's.
 func (d *damage) Register(goroutines int, db pebbledb.DBForCompaction) {
 	d.ConcurrencyLimitScheduler.Register(goroutines, permits{db, d})
@@ -78,8 +109,8 @@ func (p permits) GetAllowedWithoutPermission() int {
 // Tables alone are read at an offset: what Pebble opens with cannot be lived without.
 type tableFS struct{ vfs.FS }
 
-func (fs tableFS) Open(path string, opts ...vfs.OpenOption) (vfs.File, error) {
-	f, err := fs.FS.Open(path, opts...)
+func (t tableFS) Open(path string, opts ...vfs.OpenOption) (vfs.File, error) {
+	f, err := t.FS.Open(path, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +118,7 @@ func (fs tableFS) Open(path string, opts ...vfs.OpenOption) (vfs.File, error) {
 }
 
 // Unwrap is vfs.FS's; the embedded one would skip a layer.
-func (fs tableFS) Unwrap() vfs.FS { return fs.FS }
+func (t tableFS) Unwrap() vfs.FS { return t.FS }
 
 type tableFile struct{ vfs.File }
 

@@ -75,6 +75,9 @@ func write(do func() error) (err error) {
 // about flushes and compactions only, so nothing that is open read-only meets it.
 func listener(d *damage) *pebbledb.EventListener {
 	failed := func(what string, err error) {
+		if err != nil {
+			d.failed.Store(&err)
+		}
 		switch {
 		case err == nil, errors.Is(err, pebbledb.ErrCancelledCompaction), err.Error() == emptyFlush:
 		case pebbledb.IsCorruptionError(err):
@@ -84,9 +87,7 @@ func listener(d *damage) *pebbledb.EventListener {
 		}
 	}
 	return &pebbledb.EventListener{
-		// Those of flushes and compactions are told below. The others can be lived
-		// with: the disk's size is not known now.
-		BackgroundError: func(error) {},
+		BackgroundError: d.background,
 		FlushEnd:        func(i pebbledb.FlushInfo) { failed("flush", i.Err) },
 		CompactionEnd:   func(i pebbledb.CompactionInfo) { failed("compaction", i.Err) },
 		DataCorruption: func(i pebbledb.DataCorruptionInfo) {

@@ -61,6 +61,10 @@ const (
 	// an hour. What was not done is done with the next purge.
 	purgeWait = time.Minute
 
+	// statisticsPause is between two attempts to read what no answer needs: damage is
+	// told with the first.
+	statisticsPause = time.Minute
+
 	// maxLive is the protocol's limit of companions (section 3). Their count is
 	// one byte in a row.
 	maxLive = 255

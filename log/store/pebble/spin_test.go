@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -244,4 +245,33 @@ func TestEngineErrorsAreLogged(t *testing.T) {
 	if said := logged.String(); !strings.Contains(said, `level=ERROR msg="the store's engine" error="metrics error: input/output error"`) {
 		t.Errorf("logged %q", said)
 	}
+}
+
+// TestStatisticsOfDamagedTable: Pebble reads them from the start on, and where it
+// cannot it would do so again and again, as fast as it can.
+func TestStatisticsOfDamagedTable(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	synctest.Test(t, func(t *testing.T) { // no time passes while anybody works
+		m := damageTables(t, dir, statistics)
+		var told atomic.Int64
+		s, err := Open(Config{Dir: dir, Corrupted: func(error) { told.Add(1) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if err := s.Commit(m.Next(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := told.Load(); n > 1 {
+			t.Errorf("read %d times at once", n)
+		}
+		time.Sleep(statisticsPause + time.Second)
+		if n := told.Load(); n != 2 {
+			t.Errorf("after a pause read %d times, want 2", n)
+		}
+		if err := s.Close(); err != nil { // which does not wait for the next pause to end
+			t.Error(err)
+		}
+	})
 }
