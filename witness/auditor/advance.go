@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/leaf"
@@ -30,23 +31,32 @@ func (a *Auditor) end() {
 }
 
 // replay takes all ends up to the last EPOCH in one pass, so that its map is at
-// hand when the next one is wrong. If that finds a rule broken it takes one by
-// one, to find the first.
-func (a *Auditor) replay() error {
+// hand when the next one is wrong. If that finds a rule broken, another pass
+// takes what ends before that leaf, and leaves it to the caller to come again:
+// then it is found with the map of the EPOCH before it at hand. A repeated index
+// is found before any map is compared, so that an earlier EPOCH may be wrong
+// too; a third pass takes what ends before that one. A log of many empty epochs
+// gets no more passes than that, and none once ctx has ended.
+func (a *Auditor) replay(ctx context.Context) error {
 	n := len(a.ends)
 	if n > 1 && !a.ends[n-1].at.atEpoch() {
 		n--
 	}
-	err := a.advance(n)
-	if v := (*violation)(nil); !errors.As(err, &v) {
-		return err
-	}
-	for range n {
-		if err := a.advance(1); err != nil {
+	for {
+		err := a.advance(n)
+		v := (*violation)(nil)
+		if !errors.As(err, &v) {
 			return err
 		}
+		// Fewer than n: the leaf lies before the last of them.
+		n = sort.Search(n, func(i int) bool { return a.ends[i].at.size > v.position })
+		if n == 0 {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
-	return nil
 }
 
 // advance builds the maps of the first n ends, compares those of EPOCHs, and

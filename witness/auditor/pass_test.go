@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
+	"github.com/musterlog/muster/log/durable/durabletest"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/witness/auditor"
+	"github.com/musterlog/muster/witness/follow"
 )
 
 // lies are what a log may do wrong in an epoch that looks right by itself: only
@@ -142,4 +145,68 @@ func TestEpochsWithoutEvents(t *testing.T) {
 	_, err = a.Catch(context.Background())
 	a.Close()
 	l.caught(t, dir, err, uint64(len(l.Leaves))-1, evidence.E4c)
+}
+
+// emptyEpochs is a log with a ghost in the map after so many epochs without
+// events, and an index again later.
+func emptyEpochs(n int) *liarLog {
+	l := newLiar(1, 3)
+	for range n {
+		l.Seal()
+	}
+	lies["a ghost"].lie(l)
+	lies["an index again"].lie(l)
+	return l
+}
+
+// TestPassesToAWrongMap: however many epochs come before it in one batch, the
+// first wrong map takes a few passes, each with one commit.
+func TestPassesToAWrongMap(t *testing.T) {
+	l := emptyEpochs(500)
+	commits := 0
+	d := durabletest.New()
+	d.FS = &durabletest.Hook{FS: d.FS, Before: func(op, path string) {
+		if op == "sync" && strings.HasSuffix(path, ".log") {
+			commits++
+		}
+	}}
+	a, err := auditor.OpenOn(auditor.Config{Dir: "/a", Log: l.Signer.Key(), Source: l.files(), Logger: slog.New(slog.DiscardHandler), CacheBytes: 8 << 20}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	commits = 0
+	var b *auditor.Broken
+	if _, err = a.Catch(context.Background()); !errors.As(err, &b) || b.Position != uint64(len(l.Leaves))-4 || b.Evidence == "" {
+		t.Errorf("it says %v, of a log of %d leaves", err, len(l.Leaves))
+	}
+	if commits == 0 || commits > 3 {
+		t.Errorf("%d commits, want 1 to 3", commits)
+	}
+}
+
+// TestContextEndsInAReplay: whoever stops the auditor while it looks for the
+// first broken rule waits for the pass at hand alone. The next call finds it.
+func TestContextEndsInAReplay(t *testing.T) {
+	l, dir := emptyEpochs(20), t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	source := &last{Source: l.files(), then: cancel}
+	a := l.open(t, dir, source)
+	if _, err := a.Catch(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("it says %v", err)
+	}
+	_, err := a.Catch(context.Background())
+	a.Close()
+	l.caught(t, dir, err, uint64(len(l.Leaves))-4, evidence.E4c)
+}
+
+// last calls then after it gave entries.
+type last struct {
+	follow.Source
+	then func()
+}
+
+func (s *last) Entries(ctx context.Context, n uint64, width int) ([]byte, error) {
+	defer s.then()
+	return s.Source.Entries(ctx, n, width)
 }

@@ -140,7 +140,7 @@ func (a *Auditor) catchUp(ctx context.Context, tree *follow.Tree) error {
 	// was asked for; they must not hide a repeated index.
 	a.end()
 	for len(a.ends) > 0 {
-		if err := a.replay(); err != nil {
+		if err := a.replay(ctx); err != nil {
 			return err
 		}
 	}
@@ -168,7 +168,7 @@ func (a *Auditor) judgeAll(ctx context.Context, tree *follow.Tree) error {
 			if len(a.ends) == 0 {
 				a.end() // in the middle of a long epoch
 			}
-			if err := a.replay(); err != nil {
+			if err := a.replay(ctx); err != nil {
 				return err
 			}
 		}
