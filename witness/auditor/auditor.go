@@ -8,6 +8,7 @@
 package auditor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/durable"
+	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
@@ -61,15 +63,17 @@ type Auditor struct {
 	sorted  []prefix.Leaf // reused
 
 	broken *Broken
-	shown  uint64 // size of the largest checkpoint that the log published, since the start
+	owed   *evidence.Misbehaviour // what the disk did not take yet of a stop; nil: nothing
+	shown  uint64                 // size of the largest checkpoint that the log published, since the start
 }
 
 // Broken says that the log broke a rule. The auditor that found it has stopped
-// for good, and so does every later one on its folder.
+// for good, and so does every later one on its folder: one without Evidence
+// reads the log to make it, and finds nothing in order.
 type Broken struct {
 	Position uint64 // of the leaf at which the auditor stopped
 	Rule     string // which rule, in words
-	Evidence string // path of the file that convicts the log; empty: none could be made
+	Evidence string // path of the file that convicts the log; empty: none is kept yet
 }
 
 func (b *Broken) Error() string {
@@ -84,7 +88,7 @@ func (b *Broken) Error() string {
 var ErrBackwards = errors.New("the log shows an older checkpoint than before")
 
 // Open opens an auditor on its folder, or begins one. A *Broken is the error
-// of one that has stopped.
+// of one that has stopped and has its evidence.
 func Open(cfg Config) (*Auditor, error) {
 	a, err := open(cfg)
 	if broken := new(*Broken); errors.As(err, broken) {
@@ -123,8 +127,11 @@ func open(cfg Config) (_ *Auditor, err error) {
 	if err := cfg.Disk.MakeFolder(a.evidence()); err != nil {
 		return nil, err
 	}
-	if err := a.loadStopped(); err != nil {
+	if a.broken, err = a.loadStopped(); err != nil {
 		return nil, err
+	}
+	if a.broken != nil && a.broken.Evidence != "" {
+		return nil, a.broken
 	}
 	at := cfg.store
 	at.Dir, at.CacheBytes = filepath.Join(cfg.Dir, "map"), cfg.CacheBytes
@@ -190,8 +197,17 @@ type Report struct {
 	Sealed                 bool
 }
 
-// Catch replays the log up to its published checkpoint, the newest.
+// Catch replays the log up to its published checkpoint, the newest. Of an
+// auditor that has stopped the error is a *Broken whatever the log answers.
 func (a *Auditor) Catch(ctx context.Context) (Report, error) {
+	r, err := a.catch(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = cmp.Or(a.stopped(), err)
+	}
+	return r, err
+}
+
+func (a *Auditor) catch(ctx context.Context) (Report, error) {
 	note, err := a.published(ctx)
 	if err != nil {
 		return Report{}, err
@@ -237,13 +253,33 @@ func (a *Auditor) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return a.stopped()
-		case errors.As(err, new(*Broken)), errors.Is(err, prefix.ErrStore):
+		case errors.As(err, new(*Broken)):
+			return a.settle(ctx)
+		case errors.Is(err, prefix.ErrStore):
 			return err
 		case err == nil:
 			told = ""
 		case err.Error() != told: // the same again is no news
 			told = err.Error()
 			a.cfg.Logger.Warn("the log cannot be followed; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return a.stopped()
+		case <-time.After(a.cfg.Poll):
+		}
+	}
+}
+
+// settle is the *Broken of an auditor that has stopped, once the disk has taken
+// what convicts the log, or ctx ends. The log need not answer for that.
+func (a *Auditor) settle(ctx context.Context) error {
+	for {
+		<-a.turn
+		done := a.makeGood()
+		a.turn <- struct{}{}
+		if done {
+			return a.stopped()
 		}
 		select {
 		case <-ctx.Done():

@@ -19,35 +19,73 @@ import (
 // stop ends the auditing of the log for good: evidence first, then the mark
 // that a restart finds. A crash in between has the next auditor come here
 // again, since the leaf was not committed.
-func (a *Auditor) stop(ctx context.Context, v *violation) error {
+func (a *Auditor) stop(ctx context.Context, v *violation) {
 	// A request that runs out of time must not cost the evidence.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), convictTime)
 	defer cancel()
-	b := &Broken{Position: v.position, Rule: strings.ReplaceAll(v.rule, "\n", " ")}
 	caught, err := a.convict(ctx, v)
-	if caught != nil {
-		b.Evidence = filepath.Join(a.evidence(), caught.File.Name())
-		if err := a.cfg.Disk.Keep(b.Evidence, caught.File.Bytes()); err != nil {
-			a.unkept(v, err)
-			b.Evidence = ""
+	if a.broken != nil && caught == nil {
+		return // it has stopped, and can show no more than before
+	}
+	a.broken, a.owed = &Broken{Position: v.position, Rule: strings.ReplaceAll(v.rule, "\n", " ")}, caught
+	kept := a.keep()
+	switch {
+	case a.broken.Evidence == "":
+		a.unkept(v, errors.Join(err, kept))
+	case kept != nil:
+		// This process has stopped all the same; without the mark the next one finds
+		// the leaf again.
+		a.cfg.Logger.Error("that the auditor stopped cannot be written", "error", kept)
+	}
+	a.cfg.Logger.Error("the log broke a rule: the auditor stops for good", "origin", a.cfg.Log.Name, "position", a.broken.Position, "rule", a.broken.Rule, "evidence", a.broken.Evidence)
+}
+
+// keep writes the evidence, if one was made, and the mark. What the disk does
+// not take stays owed.
+func (a *Auditor) keep() (err error) {
+	b := *a.broken // who was given the old one may be reading it
+	if a.owed != nil {
+		path := filepath.Join(a.evidence(), a.owed.File.Name())
+		if err = a.cfg.Disk.Keep(path, a.owed.File.Bytes()); err == nil {
+			b.Evidence = path
 		}
-	} else {
-		a.unkept(v, err)
 	}
-	a.broken = b
-	a.cfg.Logger.Error("the log broke a rule: the auditor stops for good", "origin", a.cfg.Log.Name, "position", b.Position, "rule", b.Rule, "evidence", b.Evidence)
-	if err := a.keepStopped(b); err != nil {
-		// This process has stopped all the same; the next one finds the leaf again.
-		a.cfg.Logger.Error("that the auditor stopped cannot be written", "error", err)
+	a.broken = &b
+	if err = errors.Join(err, a.keepStopped(&b)); err == nil {
+		a.owed = nil
 	}
-	return b
+	return err
+}
+
+// again tries once more what a stop left undone. What the disk did not take is
+// at hand. If none could be made, or an earlier auditor stopped without any, the
+// log is read for it again: nothing from the broken leaf on was committed. A log
+// that shows its lie no more stays unproven, and the auditor stopped.
+func (a *Auditor) again(ctx context.Context, n *checkpoint.Note) {
+	if a.owed != nil {
+		a.makeGood()
+	} else if v := (*violation)(nil); a.broken.Evidence == "" && errors.As(a.check(ctx, n), &v) {
+		a.stop(ctx, v)
+	}
+}
+
+// makeGood writes what is owed, and says whether nothing is any more.
+func (a *Auditor) makeGood() bool {
+	if a.owed == nil {
+		return true
+	}
+	if a.keep() != nil {
+		return false // as was said
+	}
+	a.cfg.Logger.Error("the evidence against the log is kept now", "origin", a.cfg.Log.Name, "evidence", a.broken.Evidence)
+	return true
 }
 
 // unkept says what is left when no evidence is kept: the checkpoint, signed, and
 // another try, once the disk has room or the log shows its files again.
 func (a *Auditor) unkept(v *violation, err error) {
-	a.cfg.Logger.Error("no evidence is kept: publish this checkpoint; to look again, make sure that there is room and that the log answers, delete the file and start the auditor",
-		"file", a.stoppedFile(), "error", err, "checkpoint", string(v.note.Bytes()))
+	a.cfg.Logger.Error("no evidence is kept: publish this checkpoint, and make sure that there is room and that the log answers; what the disk did not take is tried again while the auditor runs, all else when it is started again",
+		"folder", a.evidence(), "error", err, "checkpoint", string(v.note.Bytes()))
 }
 
 // convict makes the file that proves the violation.

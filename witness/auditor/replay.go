@@ -29,11 +29,13 @@ func (a *Auditor) Check(ctx context.Context, note []byte) error {
 	}
 	defer func() { a.turn <- struct{}{} }()
 	if a.broken != nil {
+		a.again(ctx, n)
 		return a.broken
 	}
 	err = a.check(ctx, n)
 	if v := (*violation)(nil); errors.As(err, &v) {
-		return a.stop(ctx, v)
+		a.stop(ctx, v)
+		return a.broken
 	}
 	if err != nil {
 		return fmt.Errorf("auditing a checkpoint of size %d: %w", n.Size, err)

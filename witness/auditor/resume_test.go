@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -200,40 +199,6 @@ func TestForks(t *testing.T) {
 		f.Note = right.Note
 		_, err := left.audits(t, dir, f)
 		left.caught(t, dir, err, size, evidence.E1)
-	})
-	t.Run("no room for the evidence", func(t *testing.T) {
-		dir := t.TempDir()
-		if _, err := left.audits(t, dir, left.files()); err != nil {
-			t.Fatal(err)
-		}
-		var said strings.Builder
-		a, err := auditor.Open(auditor.Config{Dir: dir, Log: left.Signer.Key(), Source: right.files(), Logger: slog.New(slog.NewTextHandler(&said, nil)), CacheBytes: 8 << 20})
-		if err != nil {
-			t.Fatal(err)
-		}
-		folder, stopped := filepath.Join(dir, "evidence"), filepath.Join(dir, "stopped")
-		err = errors.Join(os.Remove(folder), os.WriteFile(folder, nil, 0o600)) // what no file goes into
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = a.Catch(context.Background())
-		a.Close()
-		var b *auditor.Broken
-		if !errors.As(err, &b) || b.Evidence != "" {
-			t.Fatalf("it says %v", err)
-		}
-		root := strings.Split(string(right.Note), "\n")[2]
-		for _, want := range []string{root, stopped, "publish"} {
-			if !strings.Contains(said.String(), want) {
-				t.Errorf("it lacks %q: %s", want, said.String())
-			}
-		}
-		// What it says to do helps.
-		if err := errors.Join(os.Remove(folder), os.Remove(stopped)); err != nil {
-			t.Fatal(err)
-		}
-		_, err = right.audits(t, dir, right.files())
-		right.caught(t, dir, err, size, evidence.E1)
 	})
 	t.Run("a shorter one, later", func(t *testing.T) {
 		dir := t.TempDir()

@@ -55,28 +55,29 @@ func parseState(record []byte) (st state, err error) {
 
 func (a *Auditor) stoppedFile() string { return filepath.Join(a.cfg.Dir, "stopped") }
 
-// keepStopped makes a stop last: from here on no auditor runs on this folder.
+// keepStopped makes a stop last: from here on no auditor on this folder finds
+// the log in order, and once there is evidence none runs.
 //
 //	position LF rule LF path of the evidence, or nothing, LF
 func (a *Auditor) keepStopped(b *Broken) error {
 	return a.cfg.Disk.Replace(a.stoppedFile(), fmt.Appendf(nil, "%d\n%s\n%s\n", b.Position, b.Rule, b.Evidence))
 }
 
-// loadStopped is a *Broken if an earlier auditor on this folder stopped. A file
-// that cannot be read stops this one too.
-func (a *Auditor) loadStopped() error {
+// loadStopped is what an earlier auditor on this folder stopped for, or nil. A
+// file that cannot be read stops this one too.
+func (a *Auditor) loadStopped() (*Broken, error) {
 	data, err := a.cfg.Disk.ReadFile(a.stoppedFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	lines := strings.Split(string(data), "\n")
 	if len(lines) != 4 || len(data) > maxRule {
-		return &Broken{Rule: "as " + a.stoppedFile() + " says"}
+		return nil, &Broken{Rule: "as " + a.stoppedFile() + " says"}
 	}
 	b := &Broken{Rule: lines[1], Evidence: lines[2]}
 	b.Position, _ = strconv.ParseUint(lines[0], 10, 64) // said to people only
-	return b
+	return b, nil
 }

@@ -1,0 +1,153 @@
+package auditor_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/witness/auditor"
+	"github.com/musterlog/muster/witness/follow"
+)
+
+// owing is a log that forks, and an auditor of the first tree whose folder for
+// evidence takes nothing.
+type owing struct {
+	*liarLog // the first tree
+	second   *liarLog
+	size     uint64 // of both
+	dir      string
+	said     strings.Builder
+	told     chan string // each message
+}
+
+func newOwing(t *testing.T) *owing {
+	o := &owing{liarLog: newLiar(2, 20), dir: t.TempDir(), told: make(chan string, 16)}
+	o.second = &liarLog{o.Fork()}
+	o.event()
+	o.second.event()
+	o.second.Leaves[len(o.second.Leaves)-1][40] ^= 1 // another commitment
+	o.Seal()
+	o.second.Seal()
+	o.size = uint64(len(o.Leaves))
+	if _, err := o.audits(t, o.dir, o.files()); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func (o *owing) folder() string { return filepath.Join(o.dir, "evidence") }
+
+// open has no room for evidence: no file goes into a file.
+func (o *owing) open(t *testing.T, s follow.Source) *auditor.Auditor {
+	t.Helper()
+	a, err := auditor.Open(auditor.Config{
+		Dir: o.dir, Log: o.Signer.Key(), Source: s, Logger: slog.New(slog.NewTextHandler(o, nil)), CacheBytes: 8 << 20, Poll: time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(o.folder()), os.WriteFile(o.folder(), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (o *owing) Write(p []byte) (int, error) {
+	o.told <- string(p)
+	return o.said.Write(p)
+}
+
+func (o *owing) makeRoom(t *testing.T) {
+	t.Helper()
+	if err := errors.Join(os.Remove(o.folder()), os.Mkdir(o.folder(), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// brokenBy is the *Broken among errors, or none.
+func brokenBy(t *testing.T, err error) *auditor.Broken {
+	t.Helper()
+	var b *auditor.Broken
+	if !errors.As(err, &b) {
+		t.Fatalf("it says %v, want that a rule is broken", err)
+	}
+	return b
+}
+
+// TestEvidenceIsOwed: what the disk did not take is written by the next pass,
+// though the log has gone back to its first tree.
+func TestEvidenceIsOwed(t *testing.T) {
+	o := newOwing(t)
+	source := &gate{Source: o.second.files()}
+	a := o.open(t, source)
+	_, err := a.Catch(context.Background())
+	if b := brokenBy(t, err); b.Evidence != "" {
+		t.Fatalf("it says %v", b)
+	}
+	for _, want := range []string{strings.Split(string(o.second.Note), "\n")[2], o.folder(), "publish"} {
+		if !strings.Contains(o.said.String(), want) {
+			t.Errorf("it lacks %q: %s", want, o.said.String())
+		}
+	}
+	o.makeRoom(t)
+	source.Source = o.files()
+	_, err = a.Catch(context.Background())
+	a.Close()
+	o.second.caught(t, o.dir, err, o.size, evidence.E1)
+}
+
+// TestRunOwesEvidence: it ends once there is room, though the log is away.
+func TestRunOwesEvidence(t *testing.T) {
+	o := newOwing(t)
+	source := &once{Source: o.second.files()}
+	a := o.open(t, source)
+	ended := make(chan error)
+	go func() { ended <- a.Run(context.Background()) }()
+	for !strings.Contains(<-o.told, "stops for good") {
+	}
+	o.makeRoom(t)
+	err := <-ended
+	a.Close()
+	o.second.caught(t, o.dir, err, o.size, evidence.E1)
+}
+
+// once shows one checkpoint, and then no more.
+type once struct {
+	follow.Source
+	shown bool
+}
+
+func (s *once) Checkpoint(ctx context.Context) ([]byte, error) {
+	if s.shown {
+		return nil, errors.New("not today")
+	}
+	s.shown = true
+	return s.Source.Checkpoint(ctx)
+}
+
+// TestOwedAfterARestart: an auditor on a folder that has a stop and no evidence
+// finds nothing in order, and makes the evidence when it is shown the lie again.
+func TestOwedAfterARestart(t *testing.T) {
+	o := newOwing(t)
+	honest := o.files()
+	position := lies["a ghost"].lie(o.liarLog)
+	a := o.open(t, o.files())
+	_, err := a.Catch(context.Background())
+	a.Close()
+	first := brokenBy(t, err)
+	o.makeRoom(t)
+	for _, s := range []follow.Source{&once{shown: true}, honest} {
+		_, err = o.audits(t, o.dir, s)
+		if b := brokenBy(t, err); *b != *first {
+			t.Errorf("after a restart it says %v", b)
+		}
+	}
+	_, err = o.audits(t, o.dir, o.files())
+	o.caught(t, o.dir, err, position, evidence.E4c)
+}
