@@ -135,10 +135,10 @@ func (m *Monitor) told(w *watch, key string, now time.Time) bool {
 }
 
 // unseen says that a failure that was told of comes with other checkpoints now,
-// in which evidence is worth looking for. Once a pass: each may take a while.
+// in which evidence is worth looking for, whatever other accounts were shown.
 func (m *Monitor) unseen(err error) bool {
 	var f *verifier.Failure
-	if !errors.As(err, &f) || len(f.Notes) == 0 || m.cfg.Files == nil || m.looks > 0 {
+	if !errors.As(err, &f) || len(f.Notes) == 0 || m.cfg.Files == nil {
 		return false
 	}
 	notes := sha256.Sum256(bytes.Join(f.Notes, nil))
@@ -149,7 +149,6 @@ func (m *Monitor) unseen(err error) bool {
 		clear(m.looked)
 	}
 	m.looked[notes] = true
-	m.looks++
 	return true
 }
 

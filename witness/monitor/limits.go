@@ -67,7 +67,8 @@ const (
 	// look again costs a few of the log's tiles.
 	maxLooked = 1000
 
-	// investigateTime bounds the reading of the log's files for evidence: the
-	// alert waits for it, and a liar may be slow.
+	// investigateTime bounds the reading of the log's files for evidence, once a
+	// pass for each account: the alert waits for it, and a liar may be slow, which
+	// holds up a pass less than its answers do.
 	investigateTime = 20 * time.Second
 )

@@ -55,7 +55,6 @@ type Monitor struct {
 	journal *journal
 	dirty   bool                     // the journal has what is not on the disk
 	looked  map[[32]byte]bool        // failures in whose checkpoints evidence was looked for
-	looks   int                      // in this pass, without an alert
 	notes   time.Time                // when the checkpoints of a fork that is not proven were last kept
 	kept    map[int]bool             // promises that are settled, by their place in Promised
 	unknown map[name.Identifier]bool // accounts of which was said that the log does not know them
@@ -136,7 +135,6 @@ func (m *Monitor) Run(ctx context.Context) error {
 // Pass verifies every account once, and tells what is new.
 func (m *Monitor) Pass(ctx context.Context) (Outcome, error) {
 	var o Outcome
-	m.looks = 0
 	v := &view{results: map[name.Identifier]*verifier.Result{}, next: map[name.Identifier]uint32{}}
 	for _, account := range m.cfg.Accounts {
 		if err := m.watch(ctx, account, v, &o); err != nil {

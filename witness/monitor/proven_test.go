@@ -55,6 +55,41 @@ func TestForkIsNoRollback(t *testing.T) {
 	}
 }
 
+// A fork that one account is shown is proven within the hour after both were
+// told of a server that is behind, though the other account is shown another
+// checkpoint in the same pass.
+func TestForkBesideAnotherFailure(t *testing.T) {
+	r := newRig(t)
+	bob := liar.NewPhone(origin, "bob", start)
+	r.accounts = append(r.accounts, "bob")
+	r.log.Append(bob.Account(), bob.Register())
+	r.logs(r.phone.Register())
+	behind, other := r.log.Fork(), r.log.Fork()
+	other.Append(r.phone.Account(), r.thief().Reregister(false))
+	other.Seal()
+	r.logs()
+	later := r.log.Fork()
+	r.logs(r.phone.Add())
+	r.logs(r.phone.Confirm())
+	m := r.open()
+	r.pass(m)
+	m.client.Source = forgetful{behind.Lookup}
+	alerts, _ := r.pass(m)
+	want(t, alerts, "failure:rollback low", "failure:rollback low")
+	first := forgetful{later.Lookup}
+	m.client.Source = lookups(func(ctx context.Context, request []byte) ([]byte, error) {
+		defer func() { first.lookup = other.Lookup }()
+		return first.Lookup(ctx, request)
+	})
+	alerts, _ = r.pass(m)
+	want(t, alerts, "failure:rollback critical ALARM")
+	r.convicts(alerts[0], evidence.E2)
+}
+
+type lookups func(context.Context, []byte) ([]byte, error)
+
+func (f lookups) Lookup(ctx context.Context, request []byte) ([]byte, error) { return f(ctx, request) }
+
 // noTiles is a log that shows no tree.
 type noTiles struct{ follow.Source }
 
