@@ -91,6 +91,8 @@ func classify(err error) (check string, severity Severity, outage bool) {
 		return string(c), Low, true
 	case verifier.CheckFreshness, verifier.CheckNewer:
 		return string(c), High, false // a stale tree is max age old already
+	case verifier.CheckQuorum:
+		return string(c), High, false // one cosigner that is down is enough, and nobody's lie
 	default:
 		return string(c), Critical, false
 	}

@@ -183,3 +183,23 @@ func TestForkConvictsItsCosigners(t *testing.T) {
 		t.Errorf("kept %q, want two files", kept)
 	}
 }
+
+// A cosigner that is down is told of, and is no lie.
+func TestOneWitnessDown(t *testing.T) {
+	r := newRig(t)
+	w, err := checkpoint.NewCosigner(checkpoint.Cosignature, "w1.example.net", liar.Seed("w1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.policy, err = checkpoint.ParsePolicy(fmt.Appendf(nil, "log %s\nwitness w1 %s\nquorum w1\n", r.log.Signer.Key(), w.Key()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.log.Cosigners = []*checkpoint.Cosigner{w}
+	r.logs(r.phone.Register())
+	r.once()
+	r.log.Cosigners = nil
+	r.log.Seal()
+	alerts, _ := r.once()
+	want(t, alerts, "failure:quorum high ALARM")
+}
