@@ -66,6 +66,9 @@ type place struct {
 // Open reads the right edge of the checkpoint's tree, and recomputes the root
 // from it. Whether the log signed the checkpoint is the caller's to know.
 func Open(ctx context.Context, source Source, at checkpoint.Checkpoint) (*Tree, error) {
+	if source == nil {
+		return nil, errors.New("the log's public files are not at hand")
+	}
 	t := &Tree{source: source, at: at, tiles: make(map[place][]leaf.Hash)}
 	if at.Size == 0 || at.Size >= leaf.MaxCount {
 		return nil, fmt.Errorf("reading a tree of %d leaves: want 1 to 2^63-1", at.Size)

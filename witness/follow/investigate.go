@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
+	"github.com/musterlog/muster/log/leaf"
 	"github.com/musterlog/muster/verifier"
 )
 
 // Investigate makes evidence of a failed check: the file that the Failure
 // carries, or one with what is missing read from the log's public files, which
-// a liar may refuse. An error says why there is none; most failures convict
-// nobody, since a proof that merely fails may be anybody's mistake.
+// a liar may refuse; a source of nil has none. Two roots of one size need none.
+// An error says why there is no evidence; most failures convict nobody, since a
+// proof that merely fails may be anybody's mistake.
 func Investigate(ctx context.Context, source Source, log checkpoint.Key, f *verifier.Failure) (*evidence.File, error) {
 	switch {
 	case f.Evidence != nil:
@@ -26,11 +29,7 @@ func Investigate(ctx context.Context, source Source, log checkpoint.Key, f *veri
 		if err != nil {
 			return nil, err
 		}
-		tree, err := Open(ctx, source, larger)
-		if err != nil {
-			return nil, err
-		}
-		file, err := verifier.ProveFork(log, f.Notes[0], f.Notes[1], tree.Node(ctx))
+		file, err := verifier.ProveFork(log, f.Notes[0], f.Notes[1], lazy(ctx, source, larger))
 		if err == nil || !errors.Is(err, verifier.ErrNoFork) || f.Leaves == nil {
 			return file, err
 		}
@@ -54,6 +53,19 @@ func Investigate(ctx context.Context, source Source, log checkpoint.Key, f *veri
 		return nil, err
 	}
 	return file, nil
+}
+
+// lazy opens a tree when its first hash is asked for.
+func lazy(ctx context.Context, source Source, at checkpoint.Checkpoint) answer.NodeFunc {
+	var tree *Tree
+	return func(level uint, index uint64) (h leaf.Hash, err error) {
+		if tree == nil {
+			if tree, err = Open(ctx, source, at); err != nil {
+				return h, err
+			}
+		}
+		return tree.Node(ctx)(level, index)
+	}
 }
 
 func largest(notes [][]byte) (c checkpoint.Checkpoint, err error) {

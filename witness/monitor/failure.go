@@ -187,7 +187,7 @@ func (m *Monitor) keep(ctx context.Context, err error, message *string) string {
 		return m.convict(proven.File, message)
 	}
 	var f *verifier.Failure
-	if !errors.As(err, &f) || f.Evidence == nil && (m.cfg.Files == nil || len(f.Notes) == 0) {
+	if !errors.As(err, &f) || f.Evidence == nil && len(f.Notes) == 0 {
 		return ""
 	}
 	ctx, done := context.WithTimeout(ctx, investigateTime)
@@ -195,7 +195,7 @@ func (m *Monitor) keep(ctx context.Context, err error, message *string) string {
 	file, err := follow.Investigate(ctx, m.cfg.Files, m.cfg.Verifier.Policy.Log, f)
 	if err != nil {
 		*message += "; no evidence is kept: " + printable(err)
-		if f.Check == verifier.CheckConsistency && !errors.Is(err, verifier.ErrNoFork) {
+		if len(f.Notes) == 2 && !errors.Is(err, verifier.ErrNoFork) {
 			m.keepNotes(f, message)
 		}
 		return ""
@@ -203,12 +203,12 @@ func (m *Monitor) keep(ctx context.Context, err error, message *string) string {
 	return m.convict(file, message)
 }
 
-// keepNotes keeps the two checkpoints of a fork that the log shows no tree of:
-// whoever has that can convict it with them. One pair a Repeat, since a log may
-// sign others without end.
+// keepNotes keeps the two checkpoints of what may be a fork, if the log shows no
+// tree of it: whoever has that can convict it with them. One pair a check and
+// Repeat, since a log may sign others without end.
 func (m *Monitor) keepNotes(f *verifier.Failure, message *string) {
 	now := m.cfg.Now()
-	if !m.notes.IsZero() && now.Sub(m.notes) < m.cfg.Repeat && !now.Before(m.notes) {
+	if last, ok := m.notes[f.Check]; ok && now.Sub(last) < m.cfg.Repeat && !now.Before(last) {
 		return
 	}
 	for _, note := range f.Notes {
@@ -218,8 +218,8 @@ func (m *Monitor) keepNotes(f *verifier.Failure, message *string) {
 			return
 		}
 	}
-	m.notes = now
-	*message += "; both checkpoints that the log signed are kept in " + m.path("evidence") + ": publish them"
+	m.notes[f.Check] = now
+	*message += "; both checkpoints that the log signed are kept in " + m.path("evidence") + ": publish them, they convict it if one does not extend the other"
 }
 
 func (m *Monitor) convict(f *evidence.File, message *string) string {

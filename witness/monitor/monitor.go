@@ -53,11 +53,11 @@ type Monitor struct {
 	client  *verifier.Client
 	origin  name.Origin
 	journal *journal
-	dirty   bool                     // the journal has what is not on the disk
-	looked  map[[32]byte]bool        // failures in whose checkpoints evidence was looked for
-	notes   time.Time                // when the checkpoints of a fork that is not proven were last kept
-	kept    map[int]bool             // promises that are settled, by their place in Promised
-	unknown map[name.Identifier]bool // accounts of which was said that the log does not know them
+	dirty   bool                         // the journal has what is not on the disk
+	looked  map[[32]byte]bool            // failures in whose checkpoints evidence was looked for
+	notes   map[verifier.Check]time.Time // when the checkpoints of a fork that is not proven were last kept
+	kept    map[int]bool                 // promises that are settled, by their place in Promised
+	unknown map[name.Identifier]bool     // accounts of which was said that the log does not know them
 	lock    io.Closer
 
 	backoff  time.Duration // of the hook; 0: it took the last alert
@@ -84,7 +84,7 @@ func New(cfg Config) (*Monitor, error) {
 	cfg.Repeat = cmp.Or(cfg.Repeat, DefaultRepeat)
 	cfg.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
 	m := &Monitor{
-		cfg: cfg, looked: map[[32]byte]bool{}, kept: map[int]bool{}, unknown: map[name.Identifier]bool{}, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: cfg.Disk.Replace,
+		cfg: cfg, looked: map[[32]byte]bool{}, notes: map[verifier.Check]time.Time{}, kept: map[int]bool{}, unknown: map[name.Identifier]bool{}, origin: name.Origin(cfg.Verifier.Policy.Log.Name), replace: cfg.Disk.Replace,
 		client: &verifier.Client{Verifier: cfg.Verifier, Store: cfg.Store, Source: source{cfg.Source}, Now: cfg.Now},
 	}
 	if err := cfg.Disk.MakeFolder(m.path("evidence")); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/evidence"
 	"github.com/musterlog/muster/log/liar"
+	"github.com/musterlog/muster/verifier"
 	"github.com/musterlog/muster/witness/follow"
 )
 
@@ -131,6 +132,67 @@ func TestForkWithoutATreeLeavesItsCheckpoints(t *testing.T) {
 	alerts, _ = r.pass(m)
 	want(t, alerts, "failure:consistency critical ALARM")
 	r.convicts(alerts[0], evidence.E2)
+}
+
+// So does one that looks like a server that is behind, and one of which this
+// monitor has no files.
+func TestForksOfAllLooksLeaveTheirCheckpoints(t *testing.T) {
+	for name, c := range map[string]struct {
+		fork  func(r *rig, m *Monitor)
+		alert string
+	}{
+		"rollback": {func(r *rig, m *Monitor) {
+			other := r.log.Fork()
+			other.Append(r.phone.Account(), r.thief().Reregister(false))
+			other.Seal()
+			r.logs(r.phone.Add())
+			r.logs(r.phone.Confirm())
+			r.pass(m)
+			m.client.Source = forgetful{other.Lookup}
+		}, "failure:rollback low"},
+		"consistency": {func(r *rig, _ *Monitor) {
+			r.log.Leaves[2] = append([]byte{}, r.log.Leaves[1]...)
+			r.log.Seal()
+		}, "failure:consistency critical ALARM"},
+	} {
+		for _, files := range []follow.Source{nil, noTiles{}} {
+			t.Run(fmt.Sprintf("%s/%T", name, files), func(t *testing.T) {
+				r := newRig(t)
+				r.logs(r.phone.Register())
+				m := r.open()
+				r.pass(m)
+				c.fork(r, m)
+				m.cfg.Files = files
+				alerts, _ := r.pass(m)
+				want(t, alerts, c.alert)
+				kept, _ := filepath.Glob(filepath.Join(r.dir, "evidence", "*.note"))
+				if len(kept) != 2 || !strings.Contains(alerts[0].Message, "publish them") {
+					t.Errorf("kept %q, want two notes; message %q", kept, alerts[0].Message)
+				}
+			})
+		}
+	}
+}
+
+// Two roots of one size convict by themselves.
+func TestTwoRootsNeedNoTree(t *testing.T) {
+	r := newRig(t)
+	r.logs(r.phone.Register())
+	m := r.open()
+	r.pass(m)
+	first := r.log.Note
+	r.log.Leaves[2] = append([]byte{}, r.log.Leaves[1]...) // another past
+	r.log.Sign()
+	for _, files := range []follow.Source{nil, noTiles{}} {
+		f, err := follow.Investigate(context.Background(), files, r.policy.Log, &verifier.Failure{Check: verifier.CheckTag, Notes: [][]byte{first, r.log.Note}})
+		if err != nil || f.Kind != evidence.E1 || !errors.As(evidence.Convict(r.policy.Log, f), new(*evidence.Misbehaviour)) {
+			t.Errorf("%T: the file convicts nobody: %v", files, err)
+		}
+	}
+	m.cfg.Files = noTiles{}
+	alerts, _ := r.pass(m)
+	want(t, alerts, "failure:split-view critical ALARM")
+	r.convicts(alerts[0], evidence.E1)
 }
 
 // Time that ran out before a question was sent is nobody's lie.
