@@ -71,9 +71,8 @@ func TestForkEvidence(t *testing.T) {
 	}
 }
 
-// TestNoEvidence: what only fails to convince is no evidence; nor is there any
-// against a log whose checkpoints are of another kind, though its fork is
-// refused as any other.
+// TestNoEvidence: what only fails to convince is no evidence. Against a log whose
+// checkpoints are of another kind there is none, but both checkpoints.
 func TestNoEvidence(t *testing.T) {
 	l := newLog("example.org/any").grow(9, "main")
 	r := newRig(t, l)
@@ -89,7 +88,15 @@ func TestNoEvidence(t *testing.T) {
 	r = newRig(t, l)
 	r.want(http.StatusOK, l.body(0, 5))
 	r.want(http.StatusUnprocessableEntity, fork.body(5, 5))
-	if paths := r.files(); len(paths) > 0 || !strings.Contains(r.said.String(), "FORK") || !strings.Contains(r.said.String(), "no evidence") {
-		t.Errorf("evidence %v: %s", paths, r.said.String())
+	r.want(http.StatusUnprocessableEntity, newLog(l.origin).grow(5, "third fork").body(5, 5))
+	paths := r.files()
+	if len(paths) != 2 || !strings.Contains(r.said.String(), "FORK") || !strings.Contains(r.said.String(), ".note") {
+		t.Fatalf("evidence %v: %s", paths, r.said.String())
+	}
+	for _, path := range paths {
+		note, err := os.ReadFile(path)
+		if err != nil || string(note) != l.note(5) && string(note) != fork.note(5) {
+			t.Errorf("%s has %q: %v", path, note, err)
+		}
 	}
 }
