@@ -71,4 +71,8 @@ const (
 	// pass for each account: the alert waits for it, and a liar may be slow, which
 	// holds up a pass less than its answers do.
 	investigateTime = 20 * time.Second
+
+	// maxUnproven bounds the insertions whose evidence is tried for again, each
+	// with its answer: one file convicts, the others tell what else was done.
+	maxUnproven = 16
 )

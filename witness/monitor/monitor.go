@@ -49,16 +49,17 @@ type Hook interface {
 
 // Monitor watches. It is for one goroutine.
 type Monitor struct {
-	cfg     Config
-	client  *verifier.Client
-	origin  name.Origin
-	journal *journal
-	dirty   bool                         // the journal has what is not on the disk
-	looked  map[[32]byte]bool            // failures in whose checkpoints evidence was looked for
-	notes   map[verifier.Check]time.Time // when the checkpoints of a fork that is not proven were last kept
-	kept    map[int]bool                 // promises that are settled, by their place in Promised
-	unknown map[name.Identifier]bool     // accounts of which was said that the log does not know them
-	lock    io.Closer
+	cfg      Config
+	client   *verifier.Client
+	origin   name.Origin
+	journal  *journal
+	dirty    bool                         // the journal has what is not on the disk
+	looked   map[[32]byte]bool            // failures in whose checkpoints evidence was looked for
+	notes    map[verifier.Check]time.Time // when the checkpoints of a fork that is not proven were last kept
+	unproven []unproven                   // insertions whose evidence is tried for again
+	kept     map[int]bool                 // promises that are settled, by their place in Promised
+	unknown  map[name.Identifier]bool     // accounts of which was said that the log does not know them
+	lock     io.Closer
 
 	backoff  time.Duration // of the hook; 0: it took the last alert
 	nextPost time.Time
@@ -145,6 +146,7 @@ func (m *Monitor) Pass(ctx context.Context) (Outcome, error) {
 			return o, err
 		}
 	}
+	m.proveAgain(ctx)
 	m.scan(ctx, v, &o)
 	m.promises(ctx, v, &o)
 	if err := m.deliver(ctx, &o); err != nil {

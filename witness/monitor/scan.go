@@ -159,7 +159,7 @@ func (m *Monitor) read(ctx context.Context, s *scan, v *view) error {
 			// Leaves that have no form are the auditor's affair.
 			if l, err := leaf.Parse(data); err == nil {
 				if e, ok := l.(*leaf.Event); ok {
-					m.match(ctx, tree, v, e.Index, b.First+uint64(i))
+					m.match(ctx, v, e.Index, b.First+uint64(i))
 				}
 			}
 		}
@@ -188,7 +188,7 @@ func scanError(err error) error {
 }
 
 // match holds one EVENT leaf against what the answers said of its index.
-func (m *Monitor) match(ctx context.Context, tree *follow.Tree, v *view, index name.Index, position uint64) {
+func (m *Monitor) match(ctx context.Context, v *view, index name.Index, position uint64) {
 	known := m.journal.Scan.Known[index.String()]
 	switch {
 	case known == nil || known.Position == position:
@@ -198,39 +198,45 @@ func (m *Monitor) match(ctx context.Context, tree *follow.Tree, v *view, index n
 		return
 	}
 	a := m.alert(known.Account, Inserted, Critical)
-	a.ID = id(a.AccountID, Inserted, hex.EncodeToString(index[:]), position)
+	at := []any{a.AccountID, Inserted, hex.EncodeToString(index[:]), position}
+	a.ID = id(at...)
 	a.Alarm, a.Seq, a.Position, a.Check = true, &known.Seq, &position, checkScan
+	var proof func(context.Context) (*evidence.File, error)
 	if known.Position == 0 {
 		a.Message = "the log has an event of this account that its answers prove absent"
-		a.Evidence = m.hidden(ctx, v.results[known.Account], index, position, &a.Message)
+		proof = m.hidden(v.results[known.Account], index, position)
 	} else {
 		a.Message = fmt.Sprintf("the log has a second leaf of this version: the verified one is at position %d", known.Position)
-		a.Evidence = m.twice(ctx, tree, v, known.Position, position, &a.Message)
+		proof = m.twice(v, known.Position, position)
+	}
+	u := unproven{alert: a, id: id(append(at, "proven")...), proof: proof}
+	m.prove(ctx, &a, proof)
+	if a.Evidence == "" && len(m.unproven) < maxUnproven {
+		m.unproven = append(m.unproven, u)
 	}
 	m.journal.Queue = append(m.journal.Queue, queued{Alert: a})
 	m.dirty = true
 }
 
 // hidden is evidence E4a of a leaf that this pass's answer proved absent.
-func (m *Monitor) hidden(ctx context.Context, r *verifier.Result, index name.Index, position uint64, message *string) string {
-	tree, err := follow.Open(ctx, m.cfg.Files, r.Checkpoint)
-	if err == nil {
-		var f *evidence.File
-		f, err = r.ProveInserted(m.cfg.Verifier.Policy.Log, follow.Evidence(ctx, tree, r.Note), index, position)
-		if err == nil {
-			return m.convict(f, message)
+func (m *Monitor) hidden(r *verifier.Result, index name.Index, position uint64) func(context.Context) (*evidence.File, error) {
+	return func(ctx context.Context) (*evidence.File, error) {
+		tree, err := follow.Open(ctx, m.cfg.Files, r.Checkpoint)
+		if err != nil {
+			return nil, err
 		}
+		return r.ProveInserted(m.cfg.Verifier.Policy.Log, follow.Evidence(ctx, tree, r.Note), index, position)
 	}
-	*message += "; no evidence is kept: " + printable(err)
-	return ""
 }
 
 // twice is evidence E5 of two leaves with one index.
-func (m *Monitor) twice(ctx context.Context, tree *follow.Tree, v *view, p, q uint64, message *string) string {
-	f, err := follow.Evidence(ctx, tree, v.raw).BrokenLeaves(min(p, q), max(p, q))
-	if err != nil {
-		*message += "; no evidence is kept: " + printable(err)
-		return ""
+func (m *Monitor) twice(v *view, p, q uint64) func(context.Context) (*evidence.File, error) {
+	note, raw := v.note, v.raw // not all that the pass was answered
+	return func(ctx context.Context) (*evidence.File, error) {
+		tree, err := follow.Open(ctx, m.cfg.Files, note.Checkpoint)
+		if err != nil {
+			return nil, err
+		}
+		return follow.Evidence(ctx, tree, raw).BrokenLeaves(min(p, q), max(p, q))
 	}
-	return m.convict(f, message)
 }

@@ -1,9 +1,11 @@
 package monitor
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/musterlog/muster/log/evidence"
@@ -11,6 +13,7 @@ import (
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
 	"github.com/musterlog/muster/verifier/statefile"
+	"github.com/musterlog/muster/witness/follow"
 )
 
 // hides logs an event for an epoch that others are shown, and takes it out of
@@ -53,6 +56,63 @@ func TestScanFindsAHiddenLaterVersion(t *testing.T) {
 	r.convicts(alerts[0], evidence.E4a)
 	alerts, _ = r.once()
 	want(t, alerts) // the scan went on
+}
+
+// refusing shows entries once, and then, while it refuses, no more.
+type refusing struct {
+	follow.Source
+	refuses bool
+	shown   int
+}
+
+func (s *refusing) Entries(ctx context.Context, n uint64, width int) ([]byte, error) {
+	if s.shown++; s.refuses && s.shown > 1 {
+		return nil, errors.New("not today")
+	}
+	return s.Source.Entries(ctx, n, width)
+}
+
+// An insertion that was told without evidence, since the log showed the leaf to
+// the scan alone, or the disk was full, is proven once that is over.
+func TestInsertionIsProvenLater(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		r := newRig(t)
+		r.scan = true
+		r.logs(r.phone.Register(), r.phone.Add())
+		m := r.open()
+		r.pass(m)
+		thief := r.thief()
+		r.hides(thief.Reregister(false))
+		source := &refusing{Source: m.cfg.Files, refuses: !full}
+		m.cfg.Files = source
+		folder := m.path("evidence")
+		if full { // no file goes into a file
+			if err := errors.Join(os.Remove(folder), os.WriteFile(folder, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		alerts, _ := r.pass(m)
+		want(t, alerts, "inserted:scan 2 critical ALARM")
+		first := alerts[0]
+		if first.Evidence != "" || !strings.Contains(first.Message, "no evidence") {
+			t.Errorf("evidence %q, message %q", first.Evidence, first.Message)
+		}
+		alerts, _ = r.pass(m)
+		want(t, alerts)
+		if source.refuses = false; full {
+			if err := errors.Join(os.Remove(folder), os.Mkdir(folder, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		alerts, _ = r.pass(m)
+		want(t, alerts, "inserted:scan 2 critical ALARM")
+		if alerts[0].ID == first.ID || strings.Contains(alerts[0].Message, "no evidence") {
+			t.Errorf("the id of the first, or a message of it: %+v", alerts[0])
+		}
+		r.convicts(alerts[0], evidence.E4a)
+		alerts, _ = r.pass(m)
+		want(t, alerts)
+	}
 }
 
 // Without the scan the same lie passes: who trusts an auditor is told by him. With
