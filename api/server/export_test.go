@@ -14,6 +14,7 @@ const (
 	MaxStreamBytes   = maxStreamBytes
 	EventOverhead    = eventOverhead
 	MaxStreams       = maxStreams
+	HeaderTimeout    = headerTimeout
 	MaxRequests      = maxRequests
 	MaxStreamsEach   = maxStreamsEach
 	MaxCallBytes     = maxCallBytes

@@ -139,7 +139,7 @@ const (
 // over. They are counted for as long, however small they are, and leave places
 // to all other connections.
 func TestClosedWindows(t *testing.T) {
-	const connections = 64 // with 100 requests each, more than there may be
+	const connections = 140 // with 32 requests each, more than there may be
 	flood(t, server.Config{Backend: newFake(2)}, 1, 256, func(s *flooded) {
 		var waiting, refused atomic.Int64
 		s.each(connections, shut, func(p *peer) {
@@ -216,10 +216,10 @@ func live() uint64 {
 }
 
 // A client that asks for much and reads nothing, not even that its time is
-// over, is cut off although it goes on sending: else it would keep 100 places.
+// over, is cut off although it goes on sending: else it would keep 32 places.
 func TestNobodyReads(t *testing.T) {
 	f := newFake(2)
-	f.lookup = func(context.Context, []byte) ([]byte, error) { return make([]byte, 128<<10), nil }
+	f.lookup = func(context.Context, []byte) ([]byte, error) { return make([]byte, 400<<10), nil } // more than sockets hold
 	flood(t, server.Config{Backend: f}, 100, 256, func(s *flooded) {
 		s.each(4, wide, func(p *peer) {
 			p.Write(frame(windowUpdateFrame, 0, 0, "\x7f\xff\x00\x00"))

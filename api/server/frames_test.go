@@ -178,9 +178,10 @@ func floodedServer(t *testing.T, cfg server.Config, hurry time.Duration, secure 
 // peer speaks HTTP/2 by the frame.
 type peer struct {
 	net.Conn
-	heads chan bool // of each answer: whether it has no body
-	pongs chan bool // one for each answer to a PING
-	ended chan int  // gets the error of the server's GOAWAY, or -1, once it has closed the connection
+	heads chan bool   // of each answer: whether it has no body
+	pongs chan bool   // one for each answer to a PING
+	reset chan uint32 // each stream that the server gave up
+	ended chan int    // gets the error of the server's GOAWAY, or -1, once it has closed the connection
 }
 
 // each runs an attack from so many connections at once.
@@ -210,7 +211,7 @@ func (s *flooded) connect(settings string) (*peer, error) {
 	}
 	s.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(tooLong))
-	p := &peer{c, make(chan bool, server.MaxStreams), make(chan bool, 1), make(chan int, 1)}
+	p := &peer{c, make(chan bool, server.MaxStreams), make(chan bool, 1), make(chan uint32, server.MaxStreams), make(chan int, 1)}
 	_, err = c.Write(append([]byte(preface), frame(settingsFrame, 0, 0, settings)...))
 	return p, err
 }
@@ -233,6 +234,11 @@ func (p *peer) listen(alive bool) {
 			select {
 			case p.heads <- header[4]&endStream != 0:
 			default: // nobody asks
+			}
+		case header[3] == resetFrame:
+			select {
+			case p.reset <- binary.BigEndian.Uint32(header[5:]):
+			default:
 			}
 		case header[3] == goAwayFrame:
 			said = int(binary.BigEndian.Uint32(payload[4:]))

@@ -18,15 +18,16 @@ const (
 	// 2^63 leaves, a hash of level 8 covers 2^64. Paths go to 63.
 	maxLevel = 7
 
-	// maxHeaderBytes is many times what clients and proxies send.
-	maxHeaderBytes = 16 << 10
+	// maxHeaderBytes is many times what clients and proxies send. Many small
+	// fields take three times as much in memory.
+	maxHeaderBytes = 8 << 10
 
 	// maxConnections bounds connections: at some 30 KB each with TLS, 120 MB. A
 	// service in front needs a few, monitors and auditors one each.
 	maxConnections = 4096
 
 	// maxRequests bounds what is answered at once on all connections together,
-	// which with HTTP/2 could be 100 times as many: 64 senders with 30 calls
+	// which with HTTP/2 could be 32 times as many: 64 senders with 30 calls
 	// that wait for their epoch, and as many readers. At some 20 KB each beside
 	// what other limits count, 80 MB. A connection has no more than is free for
 	// all others, and one request always, so that those that take all they can
@@ -53,6 +54,12 @@ const (
 	// writeTimeout is the longest from a request's header to the end of its
 	// response: arriving, waiting, and a minute to send 32 MiB.
 	writeTimeout = readTimeout + maxWait + time.Minute
+
+	// refusalTimeout is the longest that a client may take to read what net/http
+	// says by itself, of a header that is too long or wrong. No limit here counts
+	// those answers: over HTTP/2, who lets nothing in keeps maxStreams of them on
+	// each connection.
+	refusalTimeout = 10 * time.Second
 
 	// maxCallBytes is memory for the bodies of Submit and Lookup, each counted as
 	// long as it says it is, or 2 MiB where it does not say (gRPC), and
@@ -100,9 +107,11 @@ const (
 	// nothing else.
 	maxFrameBytes = 16 << 10
 
-	// maxStreams bounds what one HTTP/2 connection has open at once: times
-	// 2 MiB of request, 200 MiB.
-	maxStreams = 100
+	// maxStreams bounds what one HTTP/2 connection has open at once: the 30 calls
+	// of a busy sender; a client with more opens another connection. It alone
+	// bounds headers that net/http refuses by itself, at some 25 KB each: 0.8 MB
+	// a connection.
+	maxStreams = 32
 
 	// checkpointAge, in seconds, is how long a cache may hand out a checkpoint:
 	// an epoch's usual length.

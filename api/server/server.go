@@ -113,7 +113,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	discard(r)
 	if r.ProtoMajor == 2 {
 		// Else a small answer is written after the request has given its place
-		// back, and there may be 100 on each connection whose client lets none in.
+		// back, and there may be 32 on each connection whose client lets none in.
 		http.NewResponseController(w).Flush()
 	}
 }
@@ -193,11 +193,11 @@ func Server(handler http.Handler) *http.Server {
 	protocols.SetUnencryptedHTTP2(true)
 	stopping, stop := context.WithCancel(context.Background())
 	s := &http.Server{
-		Handler:           handler,
+		Handler:           within(handler),
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
+		WriteTimeout:      refusalTimeout, // of what does not reach the handler
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext: func(net.Listener) context.Context {
@@ -213,6 +213,14 @@ func Server(handler http.Handler) *http.Server {
 	}
 	s.RegisterOnShutdown(stop)
 	return s
+}
+
+// within gives writeTimeout to what reaches a handler, however long it works.
+func within(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // stoppingKey leads to a context that ends when the server begins to shut down:
