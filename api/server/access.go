@@ -48,6 +48,8 @@ type caller struct {
 	id    string // of the credential; empty if none was asked for
 	scope credential.Scope
 	valid func() error // nil for as long as the credential is
+
+	answered func() // gives the room of its answer back; nil if it has none
 }
 
 type callerKey struct{}
@@ -119,7 +121,7 @@ func (a *access) identify(r *http.Request, need credential.Scope) (*caller, erro
 			fmt.Errorf("a token of scope %s may not do this: it takes %s", found.Scope, need))
 	}
 	valid := func() error { _, err := a.find(hash); return err }
-	return &caller{found.ID(), found.Scope, valid}, nil
+	return &caller{id: found.ID(), scope: found.Scope, valid: valid}, nil
 }
 
 // stillOpen ends what began while the log had no credentials once it has.

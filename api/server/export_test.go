@@ -19,6 +19,8 @@ const (
 	MaxStreamsEach   = maxStreamsEach
 	MaxCallBytes     = maxCallBytes
 	CallOverhead     = callOverhead
+	MaxAnswerBytes   = maxAnswerBytes
+	AnswerCopies     = answerCopies
 )
 
 // Impatient makes handlers with other times for streams.

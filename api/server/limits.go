@@ -68,6 +68,13 @@ const (
 	maxCallBytes = 192 << 20
 	callOverhead = 16 << 10 // goroutine, buffers, header
 
+	// maxAnswerBytes is memory for the answers of calls while they are written. Of
+	// each there are answerCopies: as the log made it, and as its message, which
+	// base64 makes larger. One sender or reader that reads nothing has half of it:
+	// five lookups of 16 MiB, or all that it may ask at once of 2 MiB.
+	maxAnswerBytes = 512 << 20
+	answerCopies   = 3
+
 	// maxStreamsEach is for one credential: a sender needs one, and another while
 	// it takes over from an older process.
 	maxStreamsEach = 2

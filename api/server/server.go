@@ -133,6 +133,7 @@ func (h *handler) serveAccount(w http.ResponseWriter, r *http.Request, path stri
 	if !ok {
 		return
 	}
+	c := callerOf(r.Context())
 	if path == musterv1connect.MusterServiceSubmitStreamProcedure {
 		r = paced(w, r)
 	} else {
@@ -140,7 +141,7 @@ func (h *handler) serveAccount(w http.ResponseWriter, r *http.Request, path stri
 		if needs[path] == credential.None {
 			most = 0 // who is nobody says nothing; all of them share one room
 		}
-		give := h.bodies.take(callerOf(r.Context()).id, bodyBytes(r, most)+callOverhead)
+		give := h.bodies.take(c.id, bodyBytes(r, most)+callOverhead)
 		if give == nil {
 			h.metrics.Answered(pathpkg.Base(path), connect.CodeResourceExhausted.String(), 0)
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
@@ -150,6 +151,11 @@ func (h *handler) serveAccount(w http.ResponseWriter, r *http.Request, path stri
 		defer give()
 		r.Body = http.MaxBytesReader(w, r.Body, most+maxBodySlack)
 	}
+	defer func() {
+		if c.answered != nil {
+			c.answered()
+		}
+	}()
 	h.account.ServeHTTP(w, r)
 }
 

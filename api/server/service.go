@@ -37,7 +37,7 @@ func newService(cfg Config, times streamTimes, shares shares) (string, http.Hand
 		connect.WithRecover(s.recovered),
 		connect.WithCodec(jsonCodec{"json"}),
 		connect.WithCodec(jsonCodec{"json; charset=utf-8"}),
-		connect.WithInterceptors(observer{cfg.Metrics}),
+		connect.WithInterceptors(observer{cfg.Metrics}, answers{newRoom(maxAnswerBytes)}),
 	)
 }
 

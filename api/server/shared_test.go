@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/musterlog/muster/api/credential"
 	"github.com/musterlog/muster/api/server"
@@ -43,6 +45,46 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 	if len(refused) > 0 {
 		t.Errorf("more than %d were answered", more)
+	}
+}
+
+// Answers that their clients do not read take no more memory than there is for
+// them, and another credential's lookups are answered.
+func TestAnswersAreBounded(t *testing.T) {
+	const size = 16 << 20
+	full := make([]byte, size)
+	f := newFake(2)
+	f.lookup = func(_ context.Context, request []byte) ([]byte, error) { return full[:size-len(request)], nil }
+	g := guard(t, f, server.New)
+	ask := func() (net.Conn, *http.Response) {
+		c := dialRaw(t, g.url)
+		fmt.Fprintf(c, "POST %sLookup HTTP/1.1\r\nHost: log\r\nContent-Type: application/proto\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n",
+			service, g.tokens[credential.Read].Reveal())
+		r, err := http.ReadResponse(bufio.NewReader(c), nil) // and nothing of the body
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, r
+	}
+	// As many as have room, while as much is left for others.
+	const fit = (server.MaxAnswerBytes/(server.AnswerCopies*size) + 1) / 2
+	var unread []net.Conn
+	for i := range fit + 3 {
+		c, r := ask()
+		unread = append(unread, c)
+		if i < fit && r.StatusCode != http.StatusOK {
+			t.Fatalf("lookup %d: %s", i, r.Status)
+		}
+		if i >= fit && (r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") != "1") {
+			t.Errorf("lookup %d, beyond its room: %s, %v", i, r.Status, r.Header)
+		}
+	}
+	if _, err := g.client(t, credential.Write).Lookup(t.Context(), []byte{1}); err != nil {
+		t.Errorf("another credential: %v", err)
+	}
+	unread[0].Close()
+	for r := new(http.Response); r.StatusCode != http.StatusOK; time.Sleep(time.Millisecond) { // until the server knows
+		_, r = ask()
 	}
 }
 

@@ -235,6 +235,6 @@ func hand(ctx context.Context, to chan<- *chunk, c *chunk) bool {
 	}
 }
 
-func unavailable(format string, args ...any) error {
+func unavailable(format string, args ...any) *connect.Error {
 	return connect.NewError(connect.CodeUnavailable, fmt.Errorf(format, args...))
 }
