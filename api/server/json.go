@@ -1,10 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	musterv1 "github.com/musterlog/muster/api/v1"
 )
 
 // jsonCodec is Connect's own but for what it says of a body that it cannot read:
@@ -20,6 +23,10 @@ func (jsonCodec) Marshal(message any) ([]byte, error) {
 
 func (jsonCodec) Unmarshal(data []byte, message any) error {
 	m := message.(proto.Message)
+	// An event in base64 has two quotes, names of fields a few more.
+	if n := bytes.Count(data, []byte{'"'}) / 2; n > musterv1.MaxEvents+jsonNames && hasEvents(message) {
+		return errEvents(n)
+	}
 	// Fields that this server does not know are passed over, as in protobuf.
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, m); err != nil {
 		return fmt.Errorf("these %d bytes are not the JSON of a %s: see api/v1/muster.proto", len(data), m.ProtoReflect().Descriptor().FullName())

@@ -68,6 +68,10 @@ const (
 	maxCallBytes = 192 << 20
 	callOverhead = 16 << 10 // goroutine, buffers, header
 
+	// jsonNames is how many strings a message may have in JSON beside its events:
+	// the names of its fields, also of those that this server does not know.
+	jsonNames = 100
+
 	// maxAnswerBytes is memory for the answers of calls while they are written. Of
 	// each there are answerCopies: as the log made it, and as its message, which
 	// base64 makes larger. One sender or reader that reads nothing has half of it:

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/musterlog/muster/api/server"
+	musterv1 "github.com/musterlog/muster/api/v1"
 )
 
 func address(url string) string { return strings.TrimPrefix(url, "http://") }
@@ -121,6 +123,41 @@ func TestGzipBomb(t *testing.T) {
 		// 12 is unimplemented: a log that unpacked it would say what is too long.
 		if !strings.Contains(string(said), "unimplemented") && response.Header.Get("Grpc-Status")+response.Trailer.Get("Grpc-Status") != "12" && !strings.Contains(string(said), "grpc-status: 12") {
 			t.Errorf("%s: %s %q %v", c.protocol, response.Status, said, response.Header)
+		}
+	}
+}
+
+// A body that unpacks to a million empty events is not unpacked, in any protocol.
+func TestEmptyEvents(t *testing.T) {
+	url := serve(t, newFake(2))
+	const many = 600_000
+	binary, text := strings.Repeat("\x0a\x00", many), `{"events":["`+strings.Repeat(`","`, many)+`"]}`
+	for _, c := range []struct{ kind, method, body string }{
+		{"application/proto", "Submit", binary},
+		{"application/json", "Submit", text},
+		{"application/connect+proto", "SubmitStream", string(message(uint32(len(binary)), []byte(binary)))},
+		{"application/connect+json", "SubmitStream", string(message(uint32(len(text)), []byte(text)))},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+service+c.method, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", c.kind)
+		over := h2(t)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		response, err := over.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		runtime.ReadMemStats(&after)
+		if !strings.Contains(string(said), "events: want 1 to 1000") || !strings.Contains(string(said), "invalid_argument") {
+			t.Errorf("%s: %s %q", c.kind, response.Status, said)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 12*musterv1.MaxRequest {
+			t.Errorf("%s: %d bytes took %d", c.kind, len(c.body), took)
 		}
 	}
 }

@@ -35,6 +35,7 @@ func newService(cfg Config, times streamTimes, shares shares) (string, http.Hand
 		// lookup, and a request that unpacks to a gigabyte is not even begun.
 		connect.WithCompression("gzip", nil, nil),
 		connect.WithRecover(s.recovered),
+		connect.WithCodec(protoCodec{}),
 		connect.WithCodec(jsonCodec{"json"}),
 		connect.WithCodec(jsonCodec{"json; charset=utf-8"}),
 		connect.WithInterceptors(observer{cfg.Metrics}, answers{newRoom(maxAnswerBytes)}),
@@ -102,8 +103,7 @@ func (s *service) submit(ctx context.Context, events [][]byte, want answer.Want)
 
 func countEvents(events [][]byte) error {
 	if len(events) == 0 || len(events) > musterv1.MaxEvents {
-		return connect.NewError(connect.CodeInvalidArgument,
-			fmt.Errorf("%d events: want 1 to %d in one message", len(events), musterv1.MaxEvents))
+		return connect.NewError(connect.CodeInvalidArgument, errEvents(len(events)))
 	}
 	return nil
 }
