@@ -17,6 +17,7 @@ const (
 	HeaderTimeout    = headerTimeout
 	MaxRequests      = maxRequests
 	MaxStreamsEach   = maxStreamsEach
+	MaxErrorLines    = maxErrorLines
 	MaxCallBytes     = maxCallBytes
 	CallOverhead     = callOverhead
 	MaxAnswerBytes   = maxAnswerBytes

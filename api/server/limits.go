@@ -18,6 +18,11 @@ const (
 	// 2^63 leaves, a hash of level 8 covers 2^64. Paths go to 63.
 	maxLevel = 7
 
+	// maxErrorLines bounds what net/http says in a minute of strangers, maxErrorLine
+	// each line in bytes: 6 MB a day of usual lines, some 120 MB at most.
+	maxErrorLines = 20
+	maxErrorLine  = 4 << 10
+
 	// maxHeaderBytes is many times what clients and proxies send. Many small
 	// fields take three times as much in memory.
 	maxHeaderBytes = 8 << 10

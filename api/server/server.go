@@ -206,6 +206,7 @@ func Server(handler http.Handler) *http.Server {
 		WriteTimeout:      refusalTimeout, // of what does not reach the handler
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          errorLog(slog.Default()),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), stoppingKey{}, stopping)
 		},
