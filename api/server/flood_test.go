@@ -236,3 +236,33 @@ func TestNobodyReads(t *testing.T) {
 		})
 	})
 }
+
+// A connection whose other end vanished without a word is closed, although it
+// has a request open, and one that answers PINGs is not.
+func TestVanishedPeers(t *testing.T) {
+	s := floodedServer(t, server.Config{Backend: newFake(2)}, 10, false)
+	var peers [2]*peer
+	for i := range peers {
+		p, err := s.connect(shut)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		go p.listen(i == 0)
+		p.Write(frame(headersFrame, endStream|endHeaders, 1, getOf("/checkpoint")))
+		<-p.heads
+		peers[i] = p
+	}
+	alive, vanished := peers[0], peers[1]
+	select {
+	case <-vanished.ended:
+	case <-vanished.reset:
+		t.Error("who answers no PING is still connected when its request's time is over")
+	}
+	alive.Write(frame(pingFrame, 0, 0, "12345678"))
+	select {
+	case <-alive.pongs:
+	case <-alive.ended:
+		t.Error("who answers PINGs was cut off")
+	}
+}
