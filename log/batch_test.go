@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -151,4 +152,79 @@ func TestJoinGivesUp(t *testing.T) {
 			t.Errorf("event %d: %+v, want ErrBusy, canceled", i, o)
 		}
 	}
+}
+
+// A log that has stopped is closed while the signatures of a call that nobody waits
+// for are checked: Close waits for those that are being checked, turns the others
+// away, and afterwards nobody reads the store, which is closed and would panic.
+func TestCloseDuringAdmission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		p := r.phone("alice")
+		register := p.Register()
+		r.accepted(register)
+		request := r.lookup(nil, history(p)).Request()
+		var reads atomic.Int64
+		goOn := make(chan struct{})
+		release := sync.OnceFunc(func() { close(goOn) })
+		defer release()
+		r.store.read = func() { reads.Add(1); <-goOn }
+		cores := runtime.GOMAXPROCS(0)
+		var events [][]byte
+		for i := range 64 * cores {
+			events = append(events, r.phone(fmt.Sprint("account ", i)).Register())
+		}
+		b := r.log.Admit(events)
+		synctest.Wait()
+		if n := reads.Load(); n != int64(cores) {
+			t.Fatalf("%d cores read accounts, want %d", n, cores)
+		}
+		r.cancel()
+		if err := <-r.done; err != nil {
+			t.Fatal(err)
+		}
+		r.done <- nil // for stop
+		closed := make(chan struct{})
+		go func() { r.log.Close(); close(closed) }()
+		for { // until Close waits
+			_, err := r.log.Tile(0, 0, 1)
+			select {
+			case <-closed:
+				t.Fatal("closed while accounts are being read")
+			default:
+			}
+			if errors.Is(err, log.ErrStopped) {
+				break
+			}
+			runtime.Gosched()
+		}
+		release()
+		<-closed
+		r.store.Close() // who reads it now panics
+		if n := reads.Load(); n != int64(16*cores) {
+			t.Errorf("%d accounts were read, want %d: those of one turn on each core", n, 16*cores)
+		}
+
+		b.Join(t.Context())
+		for i, o := range b.Outcomes(t.Context()) {
+			if !errors.Is(o.Err, log.ErrStopped) || o.Refused != nil {
+				t.Fatalf("event %d: %+v, want ErrStopped", i, o)
+			}
+		}
+		for _, want := range []answer.Want{{Receipt: true}, {Wait: answer.WaitDurable, Receipt: true}} {
+			if o := r.log.Submit(t.Context(), [][]byte{register}, want)[0]; !errors.Is(o.Err, log.ErrStopped) {
+				t.Errorf("submitting after Close: %+v, want ErrStopped", o)
+			}
+		}
+		if _, err := r.log.Lookup(t.Context(), request); !errors.Is(err, answer.ErrBehind) {
+			t.Errorf("looking up after Close: %v, want ErrBehind", err)
+		}
+		if _, err := r.log.Tile(0, 0, 1); !errors.Is(err, log.ErrStopped) {
+			t.Errorf("a tile after Close: %v, want ErrStopped", err)
+		}
+		if _, err := r.log.Entries(0, 1); !errors.Is(err, log.ErrStopped) {
+			t.Errorf("entries after Close: %v, want ErrStopped", err)
+		}
+		r.log = nil // nothing is left to stop
+	})
 }

@@ -154,7 +154,8 @@ type Log struct {
 	left     *snapshot    // committed, and perhaps not signed, when an earlier process ended; nil if the cosigners are not asked first
 	signLeft func() error // signs it, once, from any goroutine until confirmed is closed
 
-	reserving sync.Mutex // held while promised events are on their way to the store; never taken under mu
+	reserving sync.Mutex   // held while promised events are on their way to the store; never taken under mu
+	reading   sync.RWMutex // shared by who reads the store for a caller, by TryRLock alone; Close takes it for good
 
 	halted context.Context // ends with the reason why nothing may be signed any more
 	halt   context.CancelCauseFunc
@@ -321,20 +322,5 @@ func (l *Log) fill(ctx context.Context) {
 	case <-ctx.Done():
 	case <-wait.C:
 	case <-full:
-	}
-}
-
-// wake is called under l.mu when an event joined.
-func (l *Log) wake(full bool) {
-	signal(l.opened)
-	if full {
-		signal(l.full)
-	}
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

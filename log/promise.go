@@ -116,6 +116,11 @@ func (l *Log) reserve() {
 
 // awaitPromise gives the receipt of a promised event once it is durable.
 func (l *Log) awaitPromise(ctx context.Context, s *submission) {
+	if !l.reading.TryRLock() {
+		s.outcome.Err = ErrStopped
+		return
+	}
+	defer l.reading.RUnlock()
 	l.reserve()
 	select {
 	case <-s.promise.durable:
@@ -222,6 +227,21 @@ func (l *Log) enter(t *ticket) {
 	}
 	l.pending[t.after.ID] = append(before, t)
 	l.wake(len(l.open) >= l.cfg.MaxEpochEvents)
+}
+
+// wake is called under l.mu when an event joined.
+func (l *Log) wake(full bool) {
+	signal(l.opened)
+	if full {
+		signal(l.full)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // cutOpen takes the next epoch's events from the open one and fixes its time,

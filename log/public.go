@@ -14,6 +14,10 @@ var ErrNotFound = store.ErrNotFound
 // is a full tile. Those of the newest signed tree are served, since auditors
 // read them before the checkpoint is published.
 func (l *Log) Tile(level int, n uint64, width int) ([]byte, error) {
+	if !l.reading.TryRLock() {
+		return nil, ErrStopped
+	}
+	defer l.reading.RUnlock()
 	hashes, err := l.signed.Load().tree.hashes(l.cfg.Store, level, n, width)
 	return bytes.Clone(hashes), err
 }
@@ -25,6 +29,10 @@ func (l *Log) Entries(n uint64, width int) ([]byte, error) {
 	if n > size/tileWidth || n*tileWidth+uint64(width) > size {
 		return nil, ErrNotFound
 	}
+	if !l.reading.TryRLock() {
+		return nil, ErrStopped
+	}
+	defer l.reading.RUnlock()
 	var data []byte
 	for b, err := range l.cfg.Store.Leaves(n*tileWidth, n*tileWidth+uint64(width)) {
 		if err != nil {
@@ -35,6 +43,13 @@ func (l *Log) Entries(n uint64, width int) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// Close turns away whoever would read the store from now on, and returns when
+// nobody does any more, so that the store can be closed: it is not the log's own.
+// It is called once, after Run, which answers all that waits. What can outlast
+// Run and whoever asked for it is a large call's signatures, and an engine that
+// is read after its end panics, which in their goroutine would end the process.
+func (l *Log) Close() { l.reading.Lock() }
 
 // Position is how far the public log is: leaves published, and the newest
 // epoch; zeros before the first checkpoint is published.

@@ -244,8 +244,8 @@ func (r *rig) phone(id string) *liar.Phone {
 	return liar.NewPhone(origin, name.Identifier(id), start)
 }
 
-// look verifies accounts as a client does that held state.
-func (r *rig) look(state *verifier.State, questions ...verifier.Question) (*verifier.Result, *verifier.State) {
+// lookup begins one.
+func (r *rig) lookup(state *verifier.State, questions ...verifier.Question) *verifier.Lookup {
 	r.t.Helper()
 	policy, err := checkpoint.ParsePolicy([]byte("log " + r.cfg.Signer.Key().String() + "\nquorum none\n"))
 	if err != nil {
@@ -255,6 +255,13 @@ func (r *rig) look(state *verifier.State, questions ...verifier.Question) (*veri
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return l
+}
+
+// look verifies accounts as a client does that held state.
+func (r *rig) look(state *verifier.State, questions ...verifier.Question) (*verifier.Result, *verifier.State) {
+	r.t.Helper()
+	l := r.lookup(state, questions...)
 	for request := l.Request(); request != nil; request = l.Request() {
 		data, err := r.log.Lookup(context.Background(), request)
 		if err != nil {

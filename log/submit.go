@@ -108,8 +108,15 @@ func (l *Log) admitAll(subs []submission, events [][]byte) {
 }
 
 // admit judges some events on one core. Each is judged by itself; together
-// they are cheaper.
+// they are cheaper. Close waits for them, and for no more of their call.
 func (l *Log) admit(subs []submission) {
+	if !l.reading.TryRLock() {
+		for i := range subs {
+			subs[i].outcome.Err = ErrStopped
+		}
+		return
+	}
+	defer l.reading.RUnlock()
 	var parsed []*submission
 	var events []*event.Event
 	var admitted [][]event.Key
@@ -177,6 +184,11 @@ func (l *Log) evaluate(subs ...*submission) {
 // join applies the account rules, in the order in which events arrive, and
 // lets the event into the open epoch.
 func (l *Log) join(s *submission, wait answer.Wait) {
+	if !l.reading.TryRLock() {
+		s.outcome.Err = ErrStopped
+		return
+	}
+	defer l.reading.RUnlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer func() {

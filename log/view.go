@@ -26,6 +26,10 @@ func (l *Log) Lookup(ctx context.Context, request []byte) ([]byte, error) {
 	if s == nil {
 		return nil, l.unpublished()
 	}
+	if !l.reading.TryRLock() {
+		return nil, behind("the log is stopping: ask again once it is back")
+	}
+	defer l.reading.RUnlock()
 	v := l.view(ctx, s)
 	a, err := answer.Assemble(v, r)
 	if err != nil {
@@ -228,6 +232,10 @@ func (v *view) Node(level uint, index uint64) (leaf.Hash, error) {
 // first checkpoint that covered it: the same bytes whenever it is asked for,
 // until an ERASE deletes the opening.
 func (l *Log) receipt(id name.AccountID, seq uint32) ([]byte, error) {
+	if !l.reading.TryRLock() {
+		return nil, ErrStopped
+	}
+	defer l.reading.RUnlock()
 	proof, index, err := l.proof(id, seq)
 	if err != nil {
 		return nil, err
