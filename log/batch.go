@@ -3,7 +3,6 @@ package log
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/musterlog/muster/log/answer"
@@ -87,7 +86,7 @@ func (l *Log) joinPatiently(ctx context.Context, s *submission) {
 			return
 		}
 		if err := l.awaitRoom(ctx); err != nil {
-			s.outcome.Err = fmt.Errorf("%w: %w", ErrBusy, err)
+			s.outcome.Err = &lateError{ErrBusy, err}
 			return
 		}
 		s.outcome.Err = nil

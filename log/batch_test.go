@@ -150,6 +150,8 @@ func TestJoinGivesUp(t *testing.T) {
 	for _, i := range []int{1, 2, 4} {
 		if o := outcomes[i]; !errors.Is(o.Err, log.ErrBusy) || !errors.Is(o.Err, context.Canceled) {
 			t.Errorf("event %d: %+v, want ErrBusy, canceled", i, o)
+		} else if o.Err.Error() != log.ErrBusy.Error() {
+			t.Errorf("event %d: whoever sent it is told %q, want the words of ErrBusy", i, o.Err)
 		}
 	}
 }

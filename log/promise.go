@@ -135,7 +135,7 @@ func (l *Log) awaitPromise(ctx context.Context, s *submission) {
 			s.outcome.Receipt, s.outcome.Err = l.durableAnswer(s.wait, s.promise.mergeBy)
 		}
 	case <-ctx.Done(): // the event stays on its way
-		s.outcome.Err = gaveUp(ctx, "waiting for the promise")
+		s.outcome.Err = gaveUp(ctx, "the event waits for the log's promise, which was not stored in time: send it again")
 	}
 }
 

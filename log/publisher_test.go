@@ -72,6 +72,8 @@ func never(t *testing.T, r *rig, size uint64) {
 	defer cancel()
 	if o := r.log.Submit(ctx, [][]byte{r.phone("nobody").Register()}, answer.Want{Receipt: true})[0]; !errors.Is(o.Err, context.DeadlineExceeded) {
 		t.Errorf("submitted without a quorum: %+v", o)
+	} else if strings.Contains(o.Err.Error(), "deadline") || !strings.Contains(o.Err.Error(), "send it again") {
+		t.Errorf("whoever submitted is told %q, want what to do", o.Err)
 	}
 	if now, _ := r.log.Position(); now >= size {
 		t.Errorf("size %d is published without a quorum", now)

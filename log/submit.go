@@ -297,7 +297,7 @@ func (l *Log) await(ctx context.Context, s *submission, receipts bool) {
 		case <-t.done:
 			s.outcome.Position, s.outcome.Err = t.position, t.err
 		case <-ctx.Done():
-			s.outcome.Err = gaveUp(ctx, "waiting for the epoch")
+			s.outcome.Err = gaveUp(ctx, "the event waits for its epoch, which the log has not published in time: send it again")
 		}
 	}
 	if !s.settled() {
@@ -309,9 +309,16 @@ func (l *Log) await(ctx context.Context, s *submission, receipts bool) {
 }
 
 // gaveUp is for a caller that waits no longer.
-func gaveUp(ctx context.Context, doing string) error {
-	return fmt.Errorf("%w: %w", answer.Unavailable(doing), ctx.Err())
+func gaveUp(ctx context.Context, words string) error {
+	return &lateError{answer.Unavailable(words), ctx.Err()}
 }
+
+// lateError has words for a person at the other end; that a context ended, and how,
+// is for the programs on the way.
+type lateError struct{ words, cause error }
+
+func (e *lateError) Error() string   { return e.words.Error() }
+func (e *lateError) Unwrap() []error { return []error{e.words, e.cause} }
 
 func (s *submission) refuse(err error) {
 	if !errors.As(err, &s.outcome.Refused) {
