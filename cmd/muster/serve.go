@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -131,7 +130,8 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	expired, release := expiring(ctx), s.Close
+	defer func() { within(expired, release) }()
 	if f.origin != "" && f.origin != string(cfg.Origin) {
 		return usage("%s holds log %s, not %s: choose another --dir for another log", f.dir, cfg.Origin, f.origin)
 	}
@@ -153,8 +153,12 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	stop, err := logDir(f.dir).serveControl(s)
 	if err != nil {
 		g.say("no backups while this log is served: %v", err)
-	} else {
-		defer stop()
+		stop = func() {}
+	}
+	release = func() error {
+		stop()
+		l.Close()
+		return s.Close()
 	}
 	log.LimitMemory(l.Events())
 	handler, err := server.New(server.Config{Backend: &backend{Log: l, cfg: cfg}, Credentials: credentials, Metrics: counts, RestrictEntries: f.entries == "restricted"})
@@ -177,7 +181,7 @@ func (g *globals) serve(ctx context.Context, f *serveFlags) error {
 	}
 	g.sayState(l)
 	g.say("serving %s on %s://%s", cfg.Origin, scheme, listener.Addr())
-	return g.runLog(ctx, func(ctx context.Context) error { return g.sequence(ctx, logDir(f.dir), l) }, server.Server(handler), listener)
+	return g.runLog(ctx, expired, func(ctx context.Context) error { return g.sequence(ctx, logDir(f.dir), l) }, server.Server(handler), listener)
 }
 
 // readiness says whether lookups can be answered.
@@ -248,41 +252,6 @@ func (g *globals) prepare(f *serveFlags) error {
 		return usage("--init needs --origin: the log's name for ever")
 	}
 	return g.initLog(logDir(f.dir), f.origin, "")
-}
-
-// drainTime bounds how long a stopping server waits for answers on their way.
-const drainTime = 4 * time.Second
-
-// runLog runs sequencer and server until ctx ends or the log cannot go on.
-// The server stops last, so that events sealed on the way out are acknowledged.
-func (g *globals) runLog(ctx context.Context, run func(context.Context) error, s *http.Server, listener net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	sequenced := make(chan error, 1)
-	go func() { sequenced <- run(ctx); cancel() }()
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(listener) }()
-
-	var serveErr error
-	select {
-	case <-ctx.Done():
-	case serveErr = <-served:
-		cancel()
-	}
-	runErr := <-sequenced
-	drain, stop := context.WithTimeout(context.Background(), drainTime)
-	defer stop()
-	if err := s.Shutdown(drain); err != nil {
-		s.Close()
-	}
-	if errors.Is(serveErr, http.ErrServerClosed) {
-		serveErr = nil
-	}
-	if err := errors.Join(runErr, serveErr); err != nil {
-		return fmt.Errorf("the log stopped: %w", err)
-	}
-	g.say("stopped; every acknowledged event is stored")
-	return nil
 }
 
 // backend is the log as the API sees it.
