@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	if err == nil {
 		return exitOK
 	}
-	t.say("%v", err)
+	t.say("%s", plain(err))
 	var failure *verifier.Failure
 	switch {
 	case !g.started || errors.As(err, new(usageError)):

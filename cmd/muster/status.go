@@ -113,7 +113,7 @@ func askCosigners(ctx context.Context, policy *checkpoint.Policy) (all []*cosign
 		all = append(all, c)
 		asking.Go(func() {
 			if err := c.ask(ctx, remote[w.URL], w.Key, name.Origin(policy.Log.Name)); err != nil {
-				c.Error = err.Error()
+				c.Error = late(err, fmt.Sprintf("no answer within %v: does it run, and is it reached from here?", statusTime))
 			}
 		})
 	}

@@ -2,7 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
 	"time"
+
+	"connectrpc.com/connect"
 
 	"github.com/musterlog/muster/api/client"
 	"github.com/musterlog/muster/log/answer"
@@ -40,4 +46,31 @@ func (p *patient) Submit(ctx context.Context, events [][]byte, want answer.Want)
 	}
 	<-answered
 	return outcomes, err
+}
+
+// askTime ends a request to a log: a little over the longest that a log works on
+// one, a minute, and a slow line needs for its answer.
+const askTime = 2 * time.Minute
+
+// plain is what a person is told of an error that ended a command. The error names
+// the log; what a time limit is called within Go says nobody what to do.
+func plain(err error) string {
+	return late(err, fmt.Sprintf("it had %v, longer than a log works on anything: it hangs, or the way to it is cut: try again, and tell its operator if that does not help", askTime))
+}
+
+// late is an error in words, with those that are given in place of what Go says when
+// a time limit ends a request.
+func late(err error, words string) string {
+	text := err.Error()
+	var answered *connect.Error
+	var limit net.Error
+	switch asked := errors.As(err, &answered); {
+	case asked && errors.Is(err, context.DeadlineExceeded):
+		return strings.Replace(text, answered.Error(), words, 1)
+	case asked && answered.Code() == connect.CodeDeadlineExceeded: // the other end says so
+		return strings.Replace(text, answered.Message(), "it gave up after the longest that it works on one request: it is overloaded, or its disk is slow: try again later", 1)
+	case errors.Is(err, context.DeadlineExceeded) && errors.As(err, &limit):
+		return strings.Replace(text, limit.Error(), words, 1)
+	}
+	return text
 }
