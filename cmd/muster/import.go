@@ -115,6 +115,7 @@ func (i *importer) run(ctx context.Context, refused string) error {
 		}
 		defer i.refused.Close()
 	}
+	i.cursor.RefusedBytes = i.refused.written()
 	if err := i.save(); err != nil { // from here on this input and these files belong together
 		return err
 	}

@@ -17,14 +17,16 @@ type importCursor struct {
 	Log string `json:"log"` // its origin
 	position
 	Refused      uint64 `json:"refused"`       // events
-	RefusedBytes int64  `json:"refused_bytes"` // in the file of their bodies
-
-	fresh bool // there was none: an import begins
+	RefusedBytes int64  `json:"refused_bytes"` // in the file of their bodies; noFile: none is kept
 }
+
+// noFile stands where an import keeps no refused events: a file that is named to a
+// later run is not its own.
+const noFile = -1
 
 // loadCursor reads a cursor; there is none before a first import.
 func loadCursor(path, log string) (*importCursor, error) {
-	c := &importCursor{Log: log, fresh: true}
+	c := &importCursor{Log: log, RefusedBytes: noFile}
 	if path == "" {
 		return c, nil
 	}
@@ -33,7 +35,6 @@ func loadCursor(path, log string) (*importCursor, error) {
 		return c, nil
 	}
 	if err == nil {
-		c.fresh = false
 		err = json.Unmarshal(data, c)
 	}
 	if err != nil {
@@ -75,9 +76,10 @@ func openRefused(path string, c *importCursor) (*refusedFile, error) {
 		return nil, fmt.Errorf("opening the file for refused events: %w", err)
 	}
 	info, err := f.Stat()
-	if err == nil && c.fresh && info.Size() > 0 {
+	if err == nil && c.RefusedBytes < 0 && info.Size() > 0 {
 		err = fmt.Errorf("%s is there already: choose another --refused", path)
 	}
+	c.RefusedBytes = max(c.RefusedBytes, 0) // from here on there is one
 	if err == nil && info.Size() < c.RefusedBytes {
 		err = fmt.Errorf("%s has %d bytes, the import's cursor counts %d: is it another file?", path, info.Size(), c.RefusedBytes)
 	}
@@ -103,10 +105,10 @@ func (f *refusedFile) add(body []byte) error {
 	return err
 }
 
-// written is how many bytes the file has; no file has none.
+// written is how many bytes the file has.
 func (f *refusedFile) written() int64 {
 	if f == nil {
-		return 0
+		return noFile
 	}
 	return f.bytes
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"regexp"
 
 	musterv1 "github.com/musterlog/muster/api/v1"
 )
@@ -62,11 +63,16 @@ func (s *eventSource) skip(to position) error {
 	return nil
 }
 
-// lines says that an input begins as JSON lines do, {" and a letter. As a length
-// {" would be 31,522 bytes, far beyond any event with keys and signatures in it.
+// jsonLine is how JSON lines begin, as people and editors write them. As a length
+// two such characters would be thousands of bytes, far beyond any event with keys
+// and signatures in it.
+var jsonLine = regexp.MustCompile(`^\x{FEFF}?\s*\{\s*"[[:alpha:]]`)
+
+// lines says that an input begins as JSON lines do.
 func (s *eventSource) lines() bool {
-	begin, _ := s.in.Peek(3) // an error comes again with the first event
-	return s.at.Offset == 0 && len(begin) == 3 && string(begin[:2]) == `{"` && begin[2] >= 'A'
+	s.in.Peek(3) // an error comes again with the first event
+	begin, _ := s.in.Peek(s.in.Buffered())
+	return s.at.Offset == 0 && jsonLine.Match(begin)
 }
 
 func (s *eventSource) sum() string { return fmt.Sprintf("%x", s.hash.Sum(nil)) }

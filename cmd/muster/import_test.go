@@ -81,6 +81,20 @@ func TestEventSource(t *testing.T) {
 	}
 }
 
+// JSON lines are told from events however an editor or a person begins them.
+func TestJSONLines(t *testing.T) {
+	event := tile.AppendEntry(nil, liar.NewPhone(killOrigin, "alice", 1767225600000).Register())
+	for text, want := range map[string]bool{
+		`{"event":"AA=="}`: true, ` {"event":"AA=="}`: true, "\n\n{\"event\"": true, "\r\n\t{ \"event\"": true,
+		"\ufeff{\"event\":\"AA==\"}": true, "\ufeff\n {\n\"Event\"": true,
+		string(event): false, "": false, "{": false, "\x00\x07{\"event": false, "\ufeff": false, "{\"\x00": false,
+	} {
+		if got := newEventSource(strings.NewReader(text)).lines(); got != want {
+			t.Errorf("%q is taken for JSON lines: %v, want %v", text, got, want)
+		}
+	}
+}
+
 // importFile writes an input of many accounts with a few events each, mixed,
 // and a refused one now and then.
 func importFile(t *testing.T, path string, origin name.Origin, accounts int) (phones []*liar.Phone, events, refused int) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -100,7 +101,11 @@ func (s *submitter) run(ctx context.Context, in io.Reader, asJSON bool) error {
 	n := 0
 	for lines.Scan() {
 		n++
-		if err := s.line(ctx, n, lines.Bytes()); err != nil {
+		line := lines.Bytes()
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // which editors put before a text
+		}
+		if err := s.line(ctx, n, line); err != nil {
 			return err
 		}
 	}
