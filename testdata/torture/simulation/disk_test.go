@@ -1,9 +1,12 @@
 package simulation
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -23,7 +26,7 @@ type machine struct {
 
 	mu     sync.Mutex
 	on     bool
-	ops    int // operations on the disks until the power goes; 0: it stays
+	ops    int // operations on the disks until the power goes; 0: it stays; atHead
 	cut    cut
 	next   *machine // begins with what the power cut left
 	head   []byte   // durable
@@ -37,6 +40,8 @@ type machine struct {
 	watch         func() // called before each change of a disk
 	fs            vfs.FS // where the store lies, in place of mem; nil: mem
 	dir           string // of the store and of the signed head, with fs
+	took          *tally // what took place; nil: nobody counts
+	loud          bool   // says what it signs, as a child to its parent
 }
 
 // cut is how a power cut ends the disks.
@@ -52,7 +57,10 @@ func newMachine() *machine {
 	return &machine{mem: vfs.NewCrashableMem(), on: true, signed: map[uint64]name.TreeRoot{}}
 }
 
-// plan has the power go at the n-th operation from now, or at once.
+// atHead, in place of a number of operations, is while the next head is being written.
+const atHead = -1
+
+// plan has the power go at the n-th operation from now, at once, or atHead.
 func (m *machine) plan(n int, c cut) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -91,7 +99,10 @@ func (m *machine) operation() {
 	if m.watch != nil {
 		m.watch()
 	}
-	if m.ops == 0 || !m.on {
+	if m.ops == atHead && m.coming != nil {
+		m.ops = 1
+	}
+	if m.ops <= 0 || !m.on {
 		return
 	}
 	if m.ops--; m.ops == 0 {
@@ -102,12 +113,31 @@ func (m *machine) operation() {
 func (m *machine) powerOff() {
 	m.on = false
 	m.next = newMachine()
-	m.next.signed = m.signed
+	m.next.signed, m.next.twice, m.next.took = m.signed, m.twice, m.took
 	m.next.mem = m.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: m.cut.percent, RNG: rand.New(rand.NewPCG(m.cut.seed, 2))})
 	m.next.head = m.head
-	if m.coming != nil && m.cut.newHead {
-		m.next.head = m.coming
+	m.took.add("power cuts")
+	if m.took != nil && m.unsynced() {
+		m.took.add("power cuts that could lose something")
 	}
+	if m.coming != nil {
+		m.took.add("power cuts while a head was written")
+		if m.cut.newHead {
+			m.next.head = m.coming
+		}
+	}
+}
+
+// unsynced says that not all that was written is synced.
+func (m *machine) unsynced() bool {
+	var clones [2]*vfs.MemFS
+	for i := range clones {
+		clones[i] = m.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100 * i, RNG: rand.New(rand.NewPCG(0, 2))})
+	}
+	files := filesOf(clones[1], "store/pebble")
+	return !slices.Equal(files, filesOf(clones[0], "store/pebble")) || slices.ContainsFunc(files, func(path string) bool {
+		return !bytes.Equal(contents(clones[0], path), contents(clones[1], path))
+	})
 }
 
 // Load and Store make the machine a log.SignedHead.
@@ -124,6 +154,13 @@ func (m *machine) Store(note []byte) error {
 		m.sign(note)
 	}
 	fault, kept := m.write, m.kept
+	switch {
+	case fault == nil:
+	case kept:
+		m.took.add("heads that failed and were kept")
+	default:
+		m.took.add("heads that failed")
+	}
 	if !m.forever {
 		m.write = nil
 	}
@@ -155,6 +192,9 @@ func (m *machine) sign(raw []byte) {
 		m.twice = errors.New("two signed heads of one size")
 	}
 	m.signed[note.Size] = note.Root
+	if m.loud {
+		fmt.Printf("signed %d %x\n", note.Size, note.Root[:])
+	}
 }
 
 // faulty is the machine's store, whose next Commit may fail having kept nothing.
@@ -169,6 +209,7 @@ func (f faulty) Commit(b *store.Batch) error {
 	f.m.commit = nil
 	f.m.mu.Unlock()
 	if err != nil {
+		f.m.took.add("commits that failed")
 		return err
 	}
 	return f.Store.Commit(b)

@@ -22,6 +22,7 @@ import (
 	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/durable/durabletest"
 	"github.com/musterlog/muster/log/event"
+	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/store/pebble"
 )
 
@@ -70,7 +71,7 @@ func oneFault(t *testing.T, fault string, counts map[string]int) {
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestFaults$")
+	c := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestFaults$", "-test.v")
 	c.Env = append(os.Environ(), faultDir+"="+dir, faultIs+"="+fault)
 	out, err := c.CombinedOutput()
 	said := string(out)
@@ -203,7 +204,7 @@ func (f badFile) SyncTo(length int64) (full bool, err error) {
 func onBadDisk(t *testing.T, dir string) {
 	w := newLogWorld(t, 1)
 	m := newMachine()
-	m.dir = dir
+	m.dir, m.loud = dir, true
 	d := &badDisk{FS: vfs.Default}
 	m.fs = d
 	var full, forever, kept int
@@ -243,6 +244,12 @@ func onBadDisk(t *testing.T, dir string) {
 	}
 	p.cancel()
 	<-p.ended
+	if p.twice != nil {
+		t.Error(p.twice)
+	}
+	if t.Failed() {
+		os.Exit(1)
+	}
 	os.Exit(0)
 }
 
@@ -263,6 +270,7 @@ func (w *world) round() {
 // afterwards starts the log on the folder, now on a good disk.
 func afterwards(t *testing.T, dir, said string) {
 	w := newLogWorld(t, 2)
+	m := newMachine()
 	made := false
 	for i := range 2 {
 		w.people = append(w.people, newPerson(w, fmt.Sprintf("+1555000%04d", i)))
@@ -270,15 +278,18 @@ func afterwards(t *testing.T, dir, said string) {
 	for line := range strings.Lines(said) {
 		var i, published, promised int
 		var body string
+		var size uint64
+		var root []byte
 		if strings.HasPrefix(line, "made") {
 			made = true
 		} else if _, err := fmt.Sscanf(line, "acknowledged %d %d %d", &i, &published, &promised); err == nil {
 			w.people[i].published, w.people[i].promised = published, promised
+		} else if _, err := fmt.Sscanf(line, "signed %d %x", &size, &root); err == nil {
+			m.signed[size] = name.TreeRoot(root)
 		} else if _, err := fmt.Sscanf(line, "event %d %s", &i, &body); err == nil {
 			w.must(w.people[i].learn(body))
 		}
 	}
-	m := newMachine()
 	m.fs, m.dir = vfs.Default, dir
 	m.head, _ = os.ReadFile(filepath.Join(dir, "head"))
 	p, err := w.open(m)

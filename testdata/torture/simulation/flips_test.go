@@ -16,7 +16,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/musterlog/muster/log/answer"
-	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/durable/durabletest"
 )
 
@@ -103,9 +102,6 @@ func flipFrom(t *testing.T, seed uint64, n int) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 	}
-	w.policy, _ = checkpoint.ParsePolicy([]byte("log " + w.signer.Key().String() + "\nquorum none\n"))
-	w.audited.Store(1 << 60)
-	w.judge = newJudge(w)
 	w.must(w.judge.afterStep())
 	live := m.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
 	w.stop()
@@ -147,9 +143,7 @@ func (w *world) flipped(m *machine) string {
 		return "refused at start"
 	}
 	next := newLogWorld(w.t, 0)
-	next.process, next.policy = p, w.policy
-	next.audited.Store(1 << 60)
-	next.judge = newJudge(next)
+	next.process = p
 	next.judge.leaves, next.judge.hashes = slices.Clone(w.judge.leaves), slices.Clone(w.judge.hashes)
 	next.judge.notes, next.judge.largest = maps.Clone(w.judge.notes), w.judge.largest
 	for _, old := range w.people {

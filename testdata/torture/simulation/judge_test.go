@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -19,13 +21,16 @@ import (
 type judge struct {
 	w       *world
 	leaves  [][]byte
-	hashes  []tlog.Hash         // as tlog.StoredHashes orders them
-	notes   map[uint64][32]byte // roots that a quorum cosigned
+	hashes  []tlog.Hash // as tlog.StoredHashes orders them
+	mu      sync.Mutex
+	notes   map[uint64]name.TreeRoot // of every checkpoint that anybody believes, by size
 	largest uint64
-	checks  int
+	newest  map[*cosigner]checkpoint.Checkpoint // that each said that it cosigned
 }
 
-func newJudge(w *world) *judge { return &judge{w: w, notes: map[uint64][32]byte{}} }
+func newJudge(w *world) *judge {
+	return &judge{w: w, notes: map[uint64]name.TreeRoot{}, newest: map[*cosigner]checkpoint.Checkpoint{}}
+}
 
 // ReadHashes makes the judge a tlog.HashReader.
 func (j *judge) ReadHashes(indexes []int64) (hashes []tlog.Hash, _ error) {
@@ -37,6 +42,9 @@ func (j *judge) ReadHashes(indexes []int64) (hashes []tlog.Hash, _ error) {
 
 // afterStep holds what is published now against all that was published before.
 func (j *judge) afterStep() error {
+	if err := j.cosigners(); err != nil {
+		return err
+	}
 	p := j.w.serving()
 	if p == nil {
 		return nil
@@ -49,7 +57,7 @@ func (j *judge) afterStep() error {
 	if raw == nil {
 		return nil
 	}
-	j.checks++
+	j.w.took.add("judgements")
 	note, err := checkpoint.Parse(raw)
 	if err != nil {
 		return err
@@ -67,17 +75,65 @@ func (j *judge) afterStep() error {
 		return fmt.Errorf("the log went back from size %d to %d", j.largest, note.Size)
 	}
 	j.largest = note.Size
-	root, err := tlog.TreeHash(int64(note.Size), j)
+	root, err := j.root(note.Size)
 	if err != nil {
 		return err
 	}
-	if name.TreeRoot(root) != note.Root {
-		return fmt.Errorf("the published root of size %d is %s; another library computes %x", note.Size, note.Root, root)
+	if root != note.Root {
+		return fmt.Errorf("the published root of size %d is %s; another library computes %s", note.Size, note.Root, root)
 	}
-	if old, ok := j.notes[note.Size]; ok && old != note.Root {
-		return fmt.Errorf("two roots of size %d have a quorum", note.Size)
+	if err := j.heard(note.Checkpoint); err != nil {
+		return err
 	}
-	j.notes[note.Size] = note.Root
+	return j.tiles(p, note.Size)
+}
+
+func (j *judge) root(size uint64) (name.TreeRoot, error) {
+	root, err := tlog.TreeHash(int64(size), j)
+	return name.TreeRoot(root), err
+}
+
+// cosigners sees that none of them forgets what it cosigned, whatever it went through.
+func (j *judge) cosigners() error {
+	for _, c := range j.w.cosigners {
+		seen, done := c.running()
+		if seen == nil {
+			continue
+		}
+		raw := seen.Newest(string(origin))
+		done()
+		var now checkpoint.Checkpoint
+		if raw != nil {
+			note, err := checkpoint.Parse(raw)
+			if err != nil {
+				return err
+			}
+			now = note.Checkpoint
+		}
+		if old := j.newest[c]; now.Size < old.Size || now.Size == old.Size && now != old {
+			return fmt.Errorf("%s cosigned size %d, root %s, and says %d, root %s", c.url, old.Size, old.Root, now.Size, now.Root)
+		}
+		j.newest[c] = now
+	}
+	return nil
+}
+
+// tiles holds the hash tiles that are served against the other library's.
+func (j *judge) tiles(p *process, size uint64) error {
+	for _, t := range tlog.NewTiles(8, 0, int64(size)) {
+		have, err := p.log.Tile(t.L, uint64(t.N), t.W)
+		if err != nil {
+			return err
+		}
+		want, err := tlog.ReadTileData(t, j)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(have, want) {
+			return fmt.Errorf("tile %s is not what another library computes", t.Path())
+		}
+		j.w.took.add("tiles compared")
+	}
 	return nil
 }
 
@@ -121,6 +177,9 @@ func (j *judge) look(c *client, history bool, people ...*person) error {
 		atLeast = append(atLeast, 0)
 		if j.w.storm == 0 { // else it may be an older answer
 			atLeast[len(atLeast)-1] = p.known()
+			if p.known() > 0 {
+				j.w.took.add("lookups that must show what was acknowledged")
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -130,7 +189,12 @@ func (j *judge) look(c *client, history bool, people ...*person) error {
 		if j.w.settled {
 			return err
 		}
+		j.w.took.add("lookups refused")
 		return nil // nothing is believed
+	}
+	j.w.took.add("lookups believed")
+	if err := j.heard(r.Checkpoint); err != nil {
+		return err
 	}
 	for i := range r.Accounts {
 		if err := people[i].sees(&r.Accounts[i], atLeast[i]); err != nil {
@@ -140,10 +204,11 @@ func (j *judge) look(c *client, history bool, people ...*person) error {
 	return nil
 }
 
-// told is nil if the monitor told every event of everybody.
+// told is nil if the monitor told every event of everybody, once and as it is; but for
+// those that were erased, perhaps before it looked.
 func (j *judge) told() error {
-	seen := map[string]bool{}
-	d := json.NewDecoder(&j.w.owner.out)
+	seen := map[string]string{}
+	d := json.NewDecoder(bytes.NewReader(j.w.owner.out.Bytes()))
 	for d.More() {
 		var a monitor.Alert
 		if err := d.Decode(&a); err != nil {
@@ -153,14 +218,23 @@ func (j *judge) told() error {
 			return fmt.Errorf("the monitor says that a leaf was inserted: %+v", a)
 		}
 		if a.Seq != nil {
-			seen[fmt.Sprint(a.Account, *a.Seq)] = true
+			key := fmt.Sprint(a.Account, " ", *a.Seq)
+			if _, twice := seen[key]; twice {
+				return fmt.Errorf("the monitor told this again: %+v", a)
+			}
+			seen[key] = a.EventID
 		}
 	}
 	for _, p := range j.w.people {
 		for seq := range p.chain {
-			if !seen[fmt.Sprint(p.phone.Identifier, seq)] {
-				return fmt.Errorf("nobody was told of seq %d of %s", seq, p.phone.Identifier)
+			id, ok := seen[fmt.Sprint(p.phone.Identifier, " ", seq)]
+			if !ok && p.erasedAfter(seq) {
+				continue
 			}
+			if want := p.chain[seq].after.Head.String(); id != want {
+				return fmt.Errorf("of seq %d of %s, which is event %s, was told: %q", seq, p.phone.Identifier, want, id)
+			}
+			j.w.took.add("events told by the monitor")
 		}
 	}
 	return nil

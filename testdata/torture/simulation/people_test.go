@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/musterlog/muster/log/answer"
+	"github.com/musterlog/muster/log/checkpoint"
 	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/name"
@@ -22,10 +23,11 @@ type person struct {
 
 	mu        sync.Mutex
 	chain     []signed
-	published int  // the first of chain that were acknowledged as published
-	promised  int  // and as published or promised: these are never sent again
-	busy      bool // a call is on its way
-	acks      int
+	published int                  // the first of chain that were acknowledged as published
+	promised  int                  // and as published or promised: these are never sent again
+	busy      bool                 // a call is on its way
+	openings  map[int]name.Opening // by seq, as receipts and promises gave them
+	promises  map[int]checkpoint.Receipt
 }
 
 // signed is one event and the account after it.
@@ -35,7 +37,10 @@ type signed struct {
 }
 
 func newPerson(w *world, id string) *person {
-	return &person{w: w, phone: liar.NewPhone(origin, name.Identifier(id), 0)}
+	return &person{
+		w: w, phone: liar.NewPhone(origin, name.Identifier(id), 0),
+		openings: map[int]name.Opening{}, promises: map[int]checkpoint.Receipt{},
+	}
 }
 
 // act signs what comes to a person's mind.
@@ -48,8 +53,11 @@ func (p *person) act(draw func(int) int) {
 }
 
 func (p *person) event(draw func(int) int) []byte {
-	if p.phone.At.Primary.IsZero() {
+	switch {
+	case p.phone.At.Next == 0:
 		return p.phone.Register()
+	case p.phone.At.Primary.IsZero(): // nothing else may follow an ERASE
+		return p.phone.Reregister(false)
 	}
 	devices := p.phone.At.Devices
 	switch n := draw(12); {
@@ -68,6 +76,9 @@ func (p *person) event(draw func(int) int) []byte {
 		return p.phone.Reregister(true)
 	case n == 10:
 		return p.phone.Reregister(false)
+	case n == 11 && draw(3) == 0:
+		p.w.took.add("erasures")
+		return p.phone.Erase()
 	}
 	return p.phone.Confirm()
 }
@@ -95,15 +106,15 @@ func (p *person) send(wait answer.Wait) {
 		if !alive {
 			return // the answer never arrived
 		}
-		for i, o := range outcomes {
-			if o.Refused != nil {
-				p.w.t.Errorf("seq %d of %s is refused: %v", first+i, p.phone.Identifier, o.Refused)
+		for i := range outcomes {
+			o := &outcomes[i]
+			known, err := p.took(first+i, o)
+			if err != nil {
+				p.w.t.Error(err)
+			}
+			if !known {
 				return
 			}
-			if o.Err != nil {
-				return
-			}
-			p.acks++
 			p.promised = max(p.promised, first+i+1)
 			if !o.Promised {
 				p.published = max(p.published, first+i+1)
@@ -154,7 +165,7 @@ func (p *person) sees(f *verifier.Found, atLeast int) error {
 	case n == 0:
 		return nil
 	}
-	at := p.chain[n-1].after
+	at, erased := p.chain[n-1].after, p.erased(n)
 	if f.Event != at.Head || f.Primary != at.Primary || f.Generation != at.Generation || !slices.Equal(f.Devices, at.Devices) {
 		return fmt.Errorf("at seq %d it has %+v, want %+v", f.Seq, f, at)
 	}
@@ -162,6 +173,10 @@ func (p *person) sees(f *verifier.Found, atLeast int) error {
 		if string(e.Bytes()) != string(p.chain[e.Seq].body) {
 			return fmt.Errorf("seq %d is another event than was signed", e.Seq)
 		}
+		if int(e.Seq) < erased {
+			return fmt.Errorf("seq %d, which an ERASE at seq %d deleted", e.Seq, erased)
+		}
+		p.w.took.add("events that lookups opened")
 	}
 	return nil
 }

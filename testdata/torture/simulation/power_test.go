@@ -51,10 +51,14 @@ type left struct {
 
 // newLogWorld is a world of a log alone, without cosigners.
 func newLogWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 3)), steps: map[string]int{}}
+	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 3)), took: &tally{}}
 	var err error
-	w.signer, err = checkpoint.NewSigner(string(origin), liar.Seed("log"))
+	w.signer, err = checkpoint.NewSigner(string(origin), liar.Seed("log", string(origin)))
 	w.must(err)
+	w.policy, err = checkpoint.ParsePolicy([]byte("log " + w.signer.Key().String() + "\nquorum none\n"))
+	w.must(err)
+	w.judge = newJudge(w)
+	w.audited.Store(1 << 60)
 	return w
 }
 
@@ -167,8 +171,13 @@ func (l *left) check(before *world, n uint64) (again bool) {
 	return again
 }
 
-// believed has a client look at everybody, who must be where they know to be.
+// believed has a client look at everybody, who must be where they know to be. Whatever
+// was signed before must begin what is public now.
 func (w *world) believed() {
+	w.check("the end")
+	if err := w.judge.beginnings(w.process.machine); err != nil {
+		w.t.Error(err)
+	}
 	for _, p := range w.people {
 		f, err := w.ask(p)
 		if err == nil {
@@ -182,11 +191,7 @@ func (w *world) believed() {
 
 // ask is what a client that never looked before believes of an account.
 func (w *world) ask(p *person) (*verifier.Found, error) {
-	policy, err := checkpoint.ParsePolicy([]byte("log " + w.signer.Key().String() + "\nquorum none\n"))
-	if err != nil {
-		return nil, err
-	}
-	l, err := (&verifier.Verifier{Policy: policy}).Lookup(nil, verifier.Question{Account: p.phone.Account(), History: true})
+	l, err := (&verifier.Verifier{Policy: w.policy}).Lookup(nil, verifier.Question{Account: p.phone.Account(), History: true})
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"math/rand/v2"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -28,19 +27,7 @@ type link struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	seen   [][]byte // answers that went by
-	counts *counts
-}
-
-// counts is what befell messages.
-type counts struct {
-	mu                                           sync.Mutex
-	messages, lost, late, again, changed, replay int
-}
-
-func (c *counts) add(n *int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	*n++
+	took   *tally
 }
 
 // draw is one number of the link's own sequence, so that links do not disturb
@@ -68,7 +55,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // send brings one request to deliver and its answer back.
 func (l *link) send(ctx context.Context, deliver func(context.Context) ([]byte, error)) ([]byte, error) {
-	l.counts.add(&l.counts.messages)
+	l.took.add("messages")
 	if err := pause(ctx, time.Duration(1+l.draw(20))*time.Millisecond); err != nil {
 		return nil, err
 	}
@@ -77,24 +64,24 @@ func (l *link) send(ctx context.Context, deliver func(context.Context) ([]byte, 
 	}
 	switch l.draw(7) {
 	case 0: // lost on the way there
-		l.counts.add(&l.counts.lost)
+		l.took.add("messages lost")
 		return nil, errNetwork
 	case 1: // lost on the way back
-		l.counts.add(&l.counts.lost)
+		l.took.add("messages lost")
 		l.keep(deliver(ctx))
 		return nil, errNetwork
 	case 2: // nobody says anything any more
-		l.counts.add(&l.counts.lost)
+		l.took.add("messages lost")
 		pause(ctx, 2*time.Minute)
 		return nil, errNetwork
 	case 3: // late
-		l.counts.add(&l.counts.late)
+		l.took.add("messages late")
 		if err := pause(ctx, time.Duration(l.draw(8000))*time.Millisecond); err != nil {
 			return nil, err
 		}
 		return l.keep(deliver(ctx))
 	case 4: // twice, the second time out of order, its answer is nobody's
-		l.counts.add(&l.counts.again)
+		l.took.add("messages again")
 		answer, err := l.keep(deliver(ctx))
 		later := time.Duration(l.draw(20_000)) * time.Millisecond
 		go func() {
@@ -103,14 +90,14 @@ func (l *link) send(ctx context.Context, deliver func(context.Context) ([]byte, 
 		}()
 		return answer, err
 	case 5: // changed
-		l.counts.add(&l.counts.changed)
+		l.took.add("messages changed")
 		answer, err := l.keep(deliver(ctx))
 		if err != nil || len(answer) == 0 {
 			return nil, errNetwork
 		}
 		return l.change(answer), nil
 	default: // an answer to something else, or from earlier
-		l.counts.add(&l.counts.replay)
+		l.took.add("messages replayed")
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if len(l.seen) == 0 {
@@ -200,12 +187,15 @@ func (r remote) Checkpoint(ctx context.Context, origin name.Origin) ([]byte, err
 type cosigner struct {
 	*checkpoint.Cosigner
 	url  string
+	dir  string
 	open func() (*witness.Witness, error)
 
 	mu      sync.Mutex
 	witness *witness.Witness // nil: down
 	busy    sync.WaitGroup
-	traitor bool // cosigns whatever it gets
+	traitor bool // cosigns whatever it gets, or says what comes to its mind
+	random  *rand.Rand
+	took    *tally
 }
 
 func (c *cosigner) running() (*witness.Witness, func()) {
@@ -230,8 +220,7 @@ func (c *cosigner) add(ctx context.Context, body []byte) (*witness.Answer, error
 		if err != nil {
 			return nil, err
 		}
-		line := c.Cosign(note.Text, uint64(time.Now().Unix()))
-		return &witness.Answer{Status: http.StatusOK, Body: checkpoint.Append(nil, line)}, nil
+		return c.betray(note), nil
 	}
 	return w.AddCheckpoint(ctx, body), nil
 }

@@ -29,7 +29,6 @@ import (
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/log/prefix"
 	"github.com/musterlog/muster/log/store/pebble"
-	"github.com/musterlog/muster/log/vrf"
 	"github.com/musterlog/muster/verifier"
 	"github.com/musterlog/muster/verifier/statefile"
 	"github.com/musterlog/muster/witness"
@@ -50,8 +49,7 @@ type world struct {
 	random *rand.Rand
 	storm  float64 // chance that something befalls a message
 	skew   time.Duration
-	counts counts
-	steps  map[string]int
+	took   *tally
 
 	policy    *checkpoint.Policy
 	signer    *checkpoint.Signer
@@ -67,8 +65,13 @@ type world struct {
 	owner   *owner
 	judge   *judge
 	settled bool // all faults have ended
-	crashes int
-	forged  [][]byte // what a thief signed with the log's key
+
+	forged    [][]byte           // what a thief signed with the log's key
+	fooled    map[*cosigner]bool // that saw two roots of one size by it
+	strangers int                // clients that the thief met
+	backup    *machine           // an old copy of the disks
+	astray    bool               // the log runs on it, and must end
+	sealing   bool               // Seal is run in the place of Run
 }
 
 // process is one life of the log.
@@ -82,11 +85,11 @@ type process struct {
 	reading sync.WaitGroup // requests that are being answered
 }
 
-func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 0)), steps: map[string]int{}}
+func newWorld(t *testing.T, seed uint64, took *tally) *world {
+	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 0)), took: took, fooled: map[*cosigner]bool{}}
 	w.dir = folder(t)
 	var err error
-	if w.signer, err = checkpoint.NewSigner(string(origin), liar.Seed("log")); err != nil {
+	if w.signer, err = checkpoint.NewSigner(string(origin), liar.Seed("log", string(origin))); err != nil {
 		t.Fatal(err)
 	}
 	text := "log " + w.signer.Key().String() + "\n"
@@ -135,7 +138,7 @@ func (w *world) must(err error) {
 }
 
 func (w *world) newLink() *link {
-	return &link{storm: &w.storm, random: rand.New(rand.NewPCG(w.random.Uint64(), 1)), counts: &w.counts}
+	return &link{storm: &w.storm, random: rand.New(rand.NewPCG(w.random.Uint64(), 1)), took: w.took}
 }
 
 // newCosigner makes the i-th witness, and gives its line in the policy. The last
@@ -144,9 +147,9 @@ func (w *world) newCosigner(i int) string {
 	name := fmt.Sprint("w", i)
 	key, err := checkpoint.NewCosigner(checkpoint.Cosignature, name+".example.org", liar.Seed(name))
 	w.must(err)
-	c := &cosigner{Cosigner: key, url: "https://" + name + ".example.org/"}
+	c := &cosigner{Cosigner: key, url: "https://" + name + ".example.org/", dir: filepath.Join(w.dir, name), random: w.newRandom(), took: w.took}
 	cfg := witness.Config{
-		Dir: filepath.Join(w.dir, name), Init: true, Cosigners: []*checkpoint.Cosigner{key}, Logger: quiet,
+		Dir: c.dir, Init: true, Cosigners: []*checkpoint.Cosigner{key}, Logger: quiet,
 		Logs: []witness.Log{{Key: w.signer.Key()}},
 	}
 	if i == witnesses {
@@ -154,6 +157,8 @@ func (w *world) newCosigner(i int) string {
 			err := w.replay.Judge(ctx, c, note)
 			if err == nil {
 				w.audited.Store(max(w.audited.Load(), c.Size))
+			} else {
+				w.took.add("checkpoints that the auditor could not judge yet")
 			}
 			return err
 		}
@@ -181,11 +186,13 @@ func (w *world) restartAuditor() (err error) {
 }
 
 func (w *world) config(m *machine) log.Config {
+	began := time.Now()
 	cfg := log.Config{
-		Origin: origin, Signer: w.signer, VRF: vrf.NewPrivateKey(liar.Seed("vrf")), Head: m,
+		Origin: origin, Signer: w.signer, VRF: vrfKey, Head: m,
 		Prefix: prefix.Memory{Bucket: 8, Held: 64}, Logger: quiet, MaxEpochEvents: 6,
 		Policy: w.policy, Cosigners: map[string]log.Cosigner{},
-		Now: func() time.Time { return time.Now().Add(w.clock()) },
+		Now:     func() time.Time { return time.Now().Add(w.clock()) },
+		Elapsed: func() time.Duration { return time.Since(began) }, // which nobody sets
 	}
 	for _, c := range w.cosigners {
 		cfg.Cosigners[c.url] = remote{w.newLink(), m, c}
@@ -208,6 +215,7 @@ func (w *world) disk(m *machine) pebble.Config {
 
 func (w *world) create() {
 	m := newMachine()
+	m.took = w.took
 	w.createOn(m)
 	w.start(m)
 }
@@ -256,7 +264,11 @@ func (w *world) open(m *machine) (*process, error) {
 	p := &process{machine: m, store: s, log: l, cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(p.ended)
-		p.err = l.Run(ctx)
+		if w.sealing {
+			p.err = l.Seal(ctx, successor)
+		} else {
+			p.err = l.Run(ctx)
+		}
 	}()
 	return p, nil
 }
@@ -283,14 +295,13 @@ func (w *world) stop() *machine {
 	<-p.ended
 	p.reading.Wait()
 	w.must(p.store.Close())
-	if err := p.err; err != nil && p.alive() && !errors.Is(err, errDisk) {
+	if err := p.err; err != nil && p.alive() && !errors.Is(err, errDisk) && !w.astray {
 		w.t.Errorf("the log ended: %v", err)
 	}
 	if p.twice != nil {
 		w.t.Error(p.twice)
 	}
 	if !p.alive() {
-		w.crashes++
 		return p.next
 	}
 	return p.machine
