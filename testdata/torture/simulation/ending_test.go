@@ -79,6 +79,7 @@ func (w *world) everybody() {
 		}
 	}
 	w.audit()
+	w.again()
 	w.convicted()
 	if found := w.evidence(); len(found) > 0 {
 		w.t.Errorf("an honest log was convicted: %v", found)
@@ -143,9 +144,10 @@ func (w *world) keepBackup() {
 	w.backup = b
 }
 
-// lose has the newest store lost, and somebody starts the log on an old backup, of its
-// signed head too: it must find out and sign nothing, nor promise anything. Then it is
-// rebuilt from what is public and from what people were answered, and goes on.
+// lose has the newest store lost, and somebody starts the log on an old backup: with the
+// newest signed head it does not open, and with the backup's it must find out, and sign
+// and promise nothing. Then it is rebuilt from what is public and from what people were
+// answered, and goes on.
 func (w *world) lose() {
 	p := w.process
 	for s := 0; s < 100; s++ { // until all is published that was signed
@@ -162,6 +164,13 @@ func (w *world) lose() {
 		return // the backup is the newest copy
 	}
 	b.signed = m.signed
+	forked := (*log.Forked)(nil)
+	old := b.head
+	b.head = m.head
+	if _, err := w.open(b); !errors.As(err, &forked) {
+		w.t.Fatalf("a log opens on an old backup: %v", err)
+	}
+	b.head = old
 	w.astray = true
 	w.start(b)
 	who := w.anyone()
@@ -169,7 +178,6 @@ func (w *world) lose() {
 	who.send(answer.Wait(w.draw(2)))
 	time.Sleep(time.Minute)
 	synctest.Wait()
-	forked := (*log.Forked)(nil)
 	if !w.ended() || !errors.As(w.process.err, &forked) {
 		w.t.Fatalf("a log goes on on an old backup")
 	}
@@ -178,6 +186,9 @@ func (w *world) lose() {
 	w.took.add("old backups that signed nothing")
 	w.start(w.recover(b, newest))
 	w.took.add("stores recovered")
+	for _, p := range w.people {
+		clear(p.receipts) // new ones have the newest checkpoint
+	}
 	w.acknowledged()
 	w.everybody()
 }

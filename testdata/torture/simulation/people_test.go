@@ -26,7 +26,8 @@ type person struct {
 	published int                  // the first of chain that were acknowledged as published
 	promised  int                  // and as published or promised: these are never sent again
 	busy      bool                 // a call is on its way
-	openings  map[int]name.Opening // by seq, as receipts and promises gave them
+	receipts  map[int][]byte       // by seq; those of a Published
+	openings  map[int]name.Opening // as receipts and promises gave them
 	promises  map[int]checkpoint.Receipt
 }
 
@@ -39,7 +40,7 @@ type signed struct {
 func newPerson(w *world, id string) *person {
 	return &person{
 		w: w, phone: liar.NewPhone(origin, name.Identifier(id), 0),
-		openings: map[int]name.Opening{}, promises: map[int]checkpoint.Receipt{},
+		receipts: map[int][]byte{}, openings: map[int]name.Opening{}, promises: map[int]checkpoint.Receipt{},
 	}
 }
 

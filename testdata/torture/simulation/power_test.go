@@ -39,6 +39,9 @@ func TestPowerCuts(t *testing.T) {
 	if clones < 100*int(to-from) {
 		t.Errorf("%d clones: does the hook still see the writes?", clones)
 	}
+	if again < 10*int(to-from) {
+		t.Errorf("%d clones were cut again while they started: do they still write then?", again)
+	}
 }
 
 // left is what a power cut leaves.

@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"time"
@@ -66,7 +68,10 @@ func (p *person) took(seq int, o *answer.Outcome) (known bool, err error) {
 		return false, err
 	}
 	p.w.took.add("receipts verified")
-	p.openings[seq] = receipt.Opening
+	if o, ok := p.openings[seq]; ok && o != receipt.Opening {
+		return false, fmt.Errorf("seq %d of %s has another opening than was promised", seq, p.phone.Identifier)
+	}
+	p.openings[seq], p.receipts[seq] = receipt.Opening, o.Receipt
 	return true, p.w.judge.heard(note.Checkpoint)
 }
 
@@ -81,6 +86,37 @@ func (p *person) erased(n int) int {
 		}
 	}
 	return 0
+}
+
+// again has everybody send again what was acknowledged. It is the same as then, in the
+// same bytes if it has a receipt, or it was erased: then nothing of it may be left.
+func (w *world) again() {
+	for _, p := range w.people {
+		var bodies [][]byte
+		for _, e := range p.chain {
+			bodies = append(bodies, e.body)
+		}
+		for seq, o := range w.process.log.Submit(context.Background(), bodies, answer.Want{Receipt: true}) {
+			before := p.receipts[seq]
+			switch {
+			case p.erasedAfter(seq):
+				if o.Refused == nil {
+					w.t.Errorf("seq %d of %s was erased, and is answered %+v", seq, p.phone.Identifier, o)
+				}
+				w.took.add("erased events that are gone")
+			case o.Refused != nil || o.Err != nil:
+				w.t.Errorf("seq %d of %s, which is logged, is answered %+v", seq, p.phone.Identifier, o)
+			case before != nil && !bytes.Equal(before, o.Receipt):
+				w.t.Errorf("seq %d of %s has another receipt than before", seq, p.phone.Identifier)
+			case before != nil:
+				w.took.add("receipts that are the same again")
+			default:
+				if _, err := p.took(seq, &o); err != nil { // it had a promise
+					w.t.Error(err)
+				}
+			}
+		}
+	}
 }
 
 // heard takes a checkpoint that somebody believes. Those of one size are one.

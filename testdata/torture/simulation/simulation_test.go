@@ -147,6 +147,9 @@ func (w *world) choose() string {
 	case n < 97:
 		w.deceive()
 		return "a thief's log"
+	case n < 98:
+		w.impose()
+		return "events of a thief"
 	}
 	for _, who := range w.people {
 		who.send(answer.WaitPublished)

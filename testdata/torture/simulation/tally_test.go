@@ -39,13 +39,15 @@ var everything = []string{
 	"clocks that leapt ahead", "clocks that leapt back",
 
 	"judgements", "tiles compared", "believed checkpoints that begin the last tree", "signed checkpoints that begin the last tree",
-	"receipts verified", "promises verified", "promises kept", "erasures",
+	"receipts verified", "promises verified", "promises kept", "erasures", "erased events that are gone", "receipts that are the same again",
 	"lookups believed", "lookups that must show what was acknowledged", "lookups refused", "events that lookups opened",
 	"events told by the monitor", "events replayed by the auditor", "checkpoints that the auditor could not judge yet",
 
 	"forged checkpoints refused with 409", "forged checkpoints refused with 422", "forged checkpoints of a witness's own size", "convictions of the thief's signature",
 	"lies of a traitor: another size", "lies of a traitor: no extension", "lies of a traitor: another text", "lies of a traitor: another time", "lies of a traitor: nonsense",
 	"thief's logs refused by new clients", "thief's logs refused by clients with a state",
+
+	"events of a thief refused",
 
 	"old backups that signed nothing", "stores recovered", "power cuts during a recovery", "logs sealed", "events refused after the SEAL", "worlds of more than a full tile",
 }

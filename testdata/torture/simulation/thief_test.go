@@ -11,7 +11,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/musterlog/muster/log/answer"
 	"github.com/musterlog/muster/log/checkpoint"
+	"github.com/musterlog/muster/log/event"
 	"github.com/musterlog/muster/log/liar"
 	"github.com/musterlog/muster/log/name"
 	"github.com/musterlog/muster/verifier"
@@ -134,6 +136,35 @@ func (w *world) deceive() {
 		w.t.Errorf("a thief's log is refused, but not for its quorum: %v", err)
 	default:
 		w.took.add("thief's logs refused by " + who)
+	}
+}
+
+// impose sends the log an event of somebody's account that a thief signed, of the seq
+// that comes next and of one that is taken. It must be refused, whatever else happens.
+func (w *world) impose() {
+	victim := w.anyone()
+	if len(victim.chain) == 0 {
+		return
+	}
+	p := w.serving()
+	if p == nil {
+		return
+	}
+	defer p.reading.Done()
+	thief := liar.NewPhone(origin, victim.phone.Identifier, 0)
+	thief.At, thief.TimeMs = victim.chain[w.draw(len(victim.chain))].after, victim.phone.TimeMs
+	thief.NewKey()
+	key := thief.NewKey()
+	e := thief.Draft(event.Confirm)
+	e.DevicesHash = event.DevicesHash(e.Log, e.Account, e.Generation, e.Primary, thief.At.Devices)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	body := liar.Sign(e, key, nil).Bytes()
+	switch o := p.log.Submit(ctx, [][]byte{body}, answer.Want{Wait: answer.Wait(w.draw(2))})[0]; {
+	case o.Refused != nil:
+		w.took.add("events of a thief refused")
+	case o.Err == nil:
+		w.t.Errorf("the log took an event of %s that a thief signed: %+v", victim.phone.Identifier, o)
 	}
 }
 

@@ -262,13 +262,13 @@ func (w *world) open(m *machine) (*process, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{machine: m, store: s, log: l, cancel: cancel, ended: make(chan struct{})}
+	run := l.Run
+	if w.sealing {
+		run = func(ctx context.Context) error { return l.Seal(ctx, successor) }
+	}
 	go func() {
 		defer close(p.ended)
-		if w.sealing {
-			p.err = l.Seal(ctx, successor)
-		} else {
-			p.err = l.Run(ctx)
-		}
+		p.err = run(ctx)
 	}()
 	return p, nil
 }
@@ -318,7 +318,10 @@ func (w *world) ended() bool {
 }
 
 // client is somebody who looks at others' accounts.
-type client struct{ *verifier.Client }
+type client struct {
+	*verifier.Client
+	seen map[*person]int // events that it was shown: never fewer again
+}
 
 func newClient(w *world, i int) *client {
 	dir := filepath.Join(w.dir, fmt.Sprint("client", i))
@@ -327,7 +330,7 @@ func newClient(w *world, i int) *client {
 	w.must(err)
 	return &client{&verifier.Client{
 		Verifier: &verifier.Verifier{Policy: w.policy}, Store: states, Source: files{w.newLink(), w}, Now: time.Now,
-	}}
+	}, map[*person]int{}}
 }
 
 // owner runs a monitor over all accounts.
