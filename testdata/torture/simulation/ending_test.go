@@ -65,8 +65,10 @@ func (w *world) acknowledged() {
 
 // everybody holds what all parties see now against what was signed and acknowledged.
 func (w *world) everybody() {
-	for _, c := range w.clients {
-		if err := w.judge.look(c, true, w.people...); err != nil {
+	w.strangers++
+	first := newClient(w, 1000+w.strangers)
+	for _, c := range append([]*client{first}, w.clients...) {
+		if err := w.judge.look(c, c != first, w.people...); err != nil {
 			w.t.Error(err)
 		}
 	}
@@ -173,9 +175,9 @@ func (w *world) lose() {
 	b.head = old
 	w.astray = true
 	w.start(b)
-	who := w.anyone()
-	who.act(w.draw)
-	who.send(answer.Wait(w.draw(2)))
+	late := newPerson(w, "+15559999999") // whose first event could follow what the backup has
+	late.act(w.draw)
+	late.send(answer.WaitDurable)
 	time.Sleep(time.Minute)
 	synctest.Wait()
 	if !w.ended() || !errors.As(w.process.err, &forked) {
