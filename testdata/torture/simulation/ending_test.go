@@ -249,9 +249,23 @@ func (m mirror) Entries(_ context.Context, n uint64, width int) (data []byte, _ 
 
 const successor = "keys.example.org/next"
 
-// seal ends the log, while the power may go. All of it can be read for ever, and nothing
-// is taken any more.
+// promise has somebody be promised an event, and gives a power cut to follow at once: the
+// event has nothing to be in but what was synced for the promise.
+func (w *world) promise() cut {
+	who := w.anyone()
+	who.act(w.draw)
+	who.send(answer.WaitDurable)
+	synctest.Wait()
+	if who.settled() {
+		w.took.add("power cuts right after a promise")
+	}
+	return cut{seed: w.random.Uint64()}
+}
+
+// seal ends the log, which owes an event since the power went, and while the power may go
+// again. All of it can be read for ever, and nothing is taken any more.
 func (w *world) seal() {
+	w.process.plan(0, w.promise())
 	m := w.stop()
 	m.plan(1+w.draw(40), cut{[]int{0, 50, 100}[w.draw(3)], w.random.Uint64(), w.draw(2) == 0})
 	w.sealing = true

@@ -100,6 +100,10 @@ func (w *world) choose() string {
 		w.pass(time.Duration(w.draw(40)) * time.Second)
 		return "monitor passes"
 	case n < 71:
+		if w.draw(4) == 0 {
+			p.plan(0, w.promise())
+			return "power cuts planned"
+		}
 		after := 0 // at once
 		switch w.draw(4) {
 		case 0:

@@ -34,7 +34,7 @@ const enough = 12 // of which seeds 3 and 11 have a crowd
 // check that never has anything to check prove nothing, and look like those that do.
 var everything = []string{
 	"messages lost", "messages late", "messages again", "messages changed", "messages replayed",
-	"power cuts", "power cuts that could lose something", "power cuts while a head was written",
+	"power cuts", "power cuts that could lose something", "power cuts while a head was written", "power cuts right after a promise",
 	"commits that failed", "heads that failed", "heads that failed and were kept", "starts after a fault",
 	"clocks that leapt ahead", "clocks that leapt back",
 
