@@ -184,20 +184,19 @@ type peer struct {
 	ended chan int    // gets the error of the server's GOAWAY, or -1, once it has closed the connection
 }
 
-// each runs an attack from so many connections at once.
+// each runs an attack from so many connections at once, which are opened one
+// after the other: a machine with much to do has ten seconds for a handshake.
 func (s *flooded) each(connections int, settings string, attack func(p *peer)) {
 	var attackers sync.WaitGroup
+	defer attackers.Wait()
 	for range connections {
-		attackers.Go(func() {
-			p, err := s.connect(settings)
-			if err != nil {
-				s.Error(err)
-				return
-			}
-			attack(p)
-		})
+		p, err := s.connect(settings)
+		if err != nil {
+			s.Error(err)
+			return
+		}
+		attackers.Go(func() { attack(p) })
 	}
-	attackers.Wait()
 }
 
 // tooLong ends an attack that the server bears for ever.
