@@ -41,7 +41,7 @@ func (f *fewLines) Write(line []byte) (int, error) {
 	told, untold := kind.next(time.Now())
 	f.mu.Unlock()
 	if told {
-		f.logger.Warn("serving HTTP", "error", string(text), "untold", untold)
+		f.logger.Info(string(text), "untold", untold)
 	}
 	return len(line), nil
 }
