@@ -209,7 +209,7 @@ func (w *world) recover(m *machine, newest []byte) *machine {
 			}
 		}
 	}
-	m.plan(1+w.draw(60), cut{[]int{0, 50, 100}[w.draw(3)], w.random.Uint64(), w.draw(2) == 0})
+	m.plan(1+w.draw(30), cut{[]int{0, 50, 100}[w.draw(3)], w.random.Uint64(), w.draw(2) == 0})
 	for {
 		cfg := w.config(m)
 		s, err := pebble.Open(w.disk(m))

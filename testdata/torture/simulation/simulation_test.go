@@ -106,9 +106,9 @@ func (w *world) choose() string {
 		}
 		after := 0 // at once
 		switch w.draw(4) {
-		case 0:
+		case 0, 1:
 			after = atHead
-		case 1, 2:
+		case 2:
 			after = 1 + w.draw(40)
 		}
 		p.plan(after, cut{[]int{0, 50, 100}[w.draw(3)], w.random.Uint64(), w.draw(2) == 0})
