@@ -23,7 +23,8 @@ import (
 // settle ends all faults. Then everything that was signed must become public,
 // and everybody must see it.
 func (w *world) settle() {
-	w.storm, w.settled = 0, true
+	w.storm.Store(0)
+	w.settled = true
 	w.setClock(0)
 	m := w.stop()
 	m.calm()
@@ -114,7 +115,7 @@ func (p *process) sealed() bool {
 }
 
 func (w *world) close() {
-	w.storm = 0
+	w.storm.Store(0)
 	time.Sleep(5 * time.Minute) // whatever is on its way arrives
 	w.stop()
 	for _, c := range w.cosigners {

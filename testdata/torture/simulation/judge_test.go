@@ -176,7 +176,7 @@ func (j *judge) look(c *client, history bool, people ...*person) error {
 	for _, p := range people {
 		questions = append(questions, verifier.Question{Account: p.phone.Account(), History: history})
 		atLeast = append(atLeast, c.seen[p])
-		if j.w.storm == 0 { // else it may be an older answer
+		if j.w.storm.Load() == 0 { // else it may be an older answer
 			atLeast[len(atLeast)-1] = max(c.seen[p], p.known())
 			if p.known() > 0 {
 				j.w.took.add("lookups that must show what was acknowledged")
@@ -188,7 +188,7 @@ func (j *judge) look(c *client, history bool, people ...*person) error {
 	r, err := c.Lookup(ctx, questions...)
 	if err != nil {
 		var f *verifier.Failure
-		if j.w.settled || j.w.storm == 0 && errors.As(err, &f) && f.Check != verifier.CheckFreshness {
+		if j.w.settled || j.w.storm.Load() == 0 && errors.As(err, &f) && f.Check != verifier.CheckFreshness {
 			return fmt.Errorf("a client refuses what an honest log shows: %w", err)
 		}
 		j.w.took.add("lookups refused")

@@ -137,7 +137,7 @@ func (w *world) choose() string {
 		p.mu.Unlock()
 		return "failed heads"
 	case n < 90:
-		w.storm = []float64{0, 0.1, 0.3, 0.6}[w.draw(4)]
+		w.storm.Store([]int64{0, 10, 30, 60}[w.draw(4)])
 		return "changes of the weather"
 	case n < 91:
 		w.setClock(time.Duration(w.draw(40)-20) * time.Second)

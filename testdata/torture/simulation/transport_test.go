@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/musterlog/muster/log/checkpoint"
@@ -22,7 +23,7 @@ var errNetwork = errors.New("connection reset by peer")
 // delivers twice, delivers again much later, changes bits, and plays back what
 // it saw before. How often, the weather says.
 type link struct {
-	storm *float64 // chance that something befalls a message
+	storm *atomic.Int64 // chance that something befalls a message, in percent
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -41,7 +42,7 @@ func (l *link) draw(n int) int {
 func (l *link) unlucky() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.random.Float64() < *l.storm
+	return l.random.Float64() < float64(l.storm.Load())/100
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -47,7 +47,7 @@ type world struct {
 	t      *testing.T
 	dir    string
 	random *rand.Rand
-	storm  float64 // chance that something befalls a message
+	storm  atomic.Int64 // chance that something befalls a message, in percent
 	skew   time.Duration
 	took   *tally
 
