@@ -153,8 +153,7 @@ func (w *world) impose() {
 	defer p.reading.Done()
 	thief := liar.NewPhone(origin, victim.phone.Identifier, 0)
 	thief.At, thief.TimeMs = victim.chain[w.draw(len(victim.chain))].after, victim.phone.TimeMs
-	thief.NewKey()
-	key := thief.NewKey()
+	key := liar.NewPhone(origin, "a thief", 0).NewKey() // which the victim never has
 	e := thief.Draft(event.Confirm)
 	e.DevicesHash = event.DevicesHash(e.Log, e.Account, e.Generation, e.Primary, thief.At.Devices)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
