@@ -27,11 +27,7 @@ func TestDocsNameTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, page := range []string{"docs/threat-model.md", "testdata/torture/classes.go"} {
-		data, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		named := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`).FindAllString(string(data), -1)
+		named := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`).FindAllString(read(t, page), -1)
 		if len(named) < 20 {
 			t.Errorf("%s names %d tests: want the page that names many", page, len(named))
 		}
@@ -41,4 +37,34 @@ func TestDocsNameTests(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestReadmeFigures: what the README says of the long campaign stands in its
+// results, as kept.
+func TestReadmeFigures(t *testing.T) {
+	kept := make(map[string]string)
+	row := regexp.MustCompile(`(?m)^\| ([^|]+) \| [^|]* \| (\d+) \| kept \|$`)
+	for _, m := range row.FindAllStringSubmatch(read(t, "docs/results/reliability.md"), -1) {
+		kept[m[1]] = m[2]
+	}
+	_, section, _ := strings.Cut(read(t, "README.md"), "\n## What it went through\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	quoted := regexp.MustCompile(`(?m)^\| ([\d,]+) \| ([^|]+) \| [^|]{20,} \|$`).FindAllStringSubmatch(section, -1)
+	if len(quoted) < 8 {
+		t.Errorf("the README quotes %d figures, each with what it does not show: want 8 at least", len(quoted))
+	}
+	for _, m := range quoted {
+		if figure := strings.ReplaceAll(m[1], ",", ""); kept[m[2]] != figure {
+			t.Errorf("the README says %s of %q, the results %q", m[1], m[2], kept[m[2]])
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
