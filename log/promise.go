@@ -65,6 +65,12 @@ func (l *Log) maySign() bool {
 	if l.stopped != nil && l.stopped != ErrStopped { // while it drains, the event is still sealed
 		return false
 	}
+	return l.isConfirmed()
+}
+
+// isConfirmed says whether this log knows where it stands: with cosigners, a quorum
+// has said so.
+func (l *Log) isConfirmed() bool {
 	if !l.cfg.cosigned() {
 		return true
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +123,33 @@ func TestUnsignedEpochAwaitsCosigners(t *testing.T) {
 		if n, _ := r.published(o.Position + 1); n.Size < 6 {
 			t.Errorf("published: size %d", n.Size)
 		}
+	}
+}
+
+// An event that builds on what an old backup lacks is not refused, which would be for
+// good, before the cosigners have been heard.
+func TestOldBackupRefusesNothing(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.stop()
+	disk, head := r.backup()
+	r.open()
+	r.accepted(p.Add())
+	r.stop()
+
+	hold := make(chan struct{})
+	setAll(ws, func(w *witness) { w.hold = hold })
+	r.disk, r.head.note = disk, head
+	r.open()
+	if o := r.submit(p.Add())[0]; o.Refused != nil || o.Err == nil || !strings.Contains(o.Err.Error(), "have not confirmed yet") {
+		t.Errorf("refused %v, error %v", o.Refused, o.Err)
+	}
+	close(hold)
+	var forked *log.Forked
+	if err := r.ends(); !errors.As(err, &forked) {
+		t.Errorf("the log ended with %v, want *log.Forked", err)
 	}
 }
 

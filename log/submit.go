@@ -20,6 +20,9 @@ var ErrBusy error = answer.Unavailable("too many events are waiting: send this o
 // ErrStopped says that the log does not take events any more.
 var ErrStopped error = answer.Unavailable("the log is stopping: send this event again once it is back")
 
+// errUnconfirmed says that nothing can be said of an event yet.
+var errUnconfirmed error = answer.Unavailable("the log has just started, and its cosigners have not confirmed yet where it stands: send this event again in a few seconds")
+
 // ticket is an event on its way into the log.
 type ticket struct {
 	checked *event.Checked
@@ -216,7 +219,7 @@ func (l *Log) join(s *submission, wait answer.Wait) {
 	after := *at
 	after.Account = at.Fork()
 	if err := l.apply(&after, s); err != nil {
-		s.refuse(err)
+		l.refuse(s, err)
 		return
 	}
 	s.wait = newTicket(s, &after)
@@ -266,7 +269,7 @@ func (l *Log) rejoin(s *submission, at *store.Account) {
 		s.outcome.Err = err
 		return
 	}
-	s.refuse(&event.Error{
+	l.refuse(s, &event.Error{
 		Rule:   event.RuleTaken,
 		Detail: fmt.Sprintf("seq %d is taken, the account's newest is seq %d: verify it, then sign the next one", s.event.Seq, at.Next-1),
 		Head:   head,
@@ -319,6 +322,16 @@ type lateError struct{ words, cause error }
 
 func (e *lateError) Error() string   { return e.words.Error() }
 func (e *lateError) Unwrap() []error { return []error{e.words, e.cause} }
+
+// refuse is for good, so it takes a log that knows where it stands: an old backup
+// lacks what the event builds on, or has another one in its place.
+func (l *Log) refuse(s *submission, err error) {
+	if !l.isConfirmed() {
+		s.outcome.Err = errUnconfirmed
+		return
+	}
+	s.refuse(err)
+}
 
 func (s *submission) refuse(err error) {
 	if !errors.As(err, &s.outcome.Refused) {

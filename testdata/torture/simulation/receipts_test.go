@@ -25,9 +25,9 @@ var vrfKey = vrf.NewPrivateKey(liar.Seed("vrf", string(origin)))
 // p.mu. known says that it is acknowledged: with a receipt, or else because an ERASE of the
 // account deleted what a receipt would be made of.
 func (p *person) took(seq int, o *answer.Outcome) (known bool, err error) {
-	if p.w.astray { // such a log may refuse what follows events that it never saw
-		if o.Refused == nil && o.Err == nil {
-			return false, fmt.Errorf("a log on an old backup took seq %d of %s", seq, p.phone.Identifier)
+	if p.w.astray {
+		if o.Err == nil {
+			return false, fmt.Errorf("a log on an old backup took or refused seq %d of %s: %v", seq, p.phone.Identifier, o.Refused)
 		}
 		return false, nil
 	}
