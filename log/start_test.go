@@ -153,6 +153,58 @@ func TestOldBackupRefusesNothing(t *testing.T) {
 	}
 }
 
+// A new cosigner that is quicker than those who have seen more confirms nothing:
+// an old backup signs nothing meanwhile. If they are gone, it is not waited for long.
+func TestQuickStrangerConfirmsNothing(t *testing.T) {
+	r, ws := threeWitnesses(t)
+	r.open()
+	p := r.phone("alice")
+	r.accepted(p.Register())
+	r.stop()
+	disk, head := r.backup()
+	r.open()
+	r.accepted(p.Add())
+	r.stop()
+
+	stranger := r.witness("stranger", checkpoint.Cosignature)
+	_, lines := stranger.lines()
+	for _, w := range ws {
+		_, l := w.lines()
+		lines += l
+	}
+	r.follow(lines + "quorum stranger")
+	all := make(chan struct{})
+	for _, w := range ws {
+		w.set(func(w *witness) { w.hold = all })
+	}
+	newest, now := r.disk, r.head.note
+	r.disk, r.head.note = disk, head
+	r.open()
+	until(t, "the stranger has cosigned", func() bool { return slices.Contains(stranger.statuses(), 200) })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	r.log.Submit(ctx, [][]byte{r.phone("bob").Register()}, answer.Want{})
+	if !bytes.Equal(r.head.note, head) {
+		t.Error("something was signed")
+	}
+	for _, w := range ws {
+		w.set(func(w *witness) { w.hold = nil })
+	}
+	close(all)
+	var forked *log.Forked
+	if err := r.ends(); !errors.As(err, &forked) || !bytes.Equal(r.head.note, head) {
+		t.Errorf("the log ended with %v, want *log.Forked", err)
+	}
+	r.stop()
+
+	for _, w := range ws {
+		w.set(func(w *witness) { w.down = true })
+	}
+	r.disk, r.head.note, r.cfg.CosignTimeout = newest, now, 50*time.Millisecond
+	r.open()
+	r.accepted(r.phone("bob").Register())
+}
+
 // In a policy of one of two, each is a quorum, and what one has cosigned the other
 // need not know. An old backup is found out though the one that knows nothing is
 // the quicker.
