@@ -27,6 +27,23 @@ func (r *rig) backup() (disk vfs.FS, head []byte) {
 	return disk, r.head.note
 }
 
+// putBack is a log that logged an event of a phone, was backed up, logged another one,
+// and has its backup again. It gives what the witnesses saw last, and what was lost.
+func (r *rig) putBack(p *liar.Phone) (newest *checkpoint.Note, disk vfs.FS, head []byte) {
+	r.t.Helper()
+	r.open()
+	r.accepted(p.Register())
+	r.stop()
+	old, signed := r.backup()
+	r.open()
+	o := r.accepted(p.Add())[0]
+	newest, _ = r.published(o.Position + 1)
+	r.stop()
+	disk, head = r.disk, r.head.note
+	r.disk, r.head.note = old, signed
+	return newest, disk, head
+}
+
 // ends waits until the log ends by itself, and gives why.
 func (r *rig) ends() error {
 	r.t.Helper()
@@ -44,17 +61,8 @@ func (r *rig) ends() error {
 // order. The witnesses have seen more, and show it: nothing is signed.
 func TestOldBackupSignsNothing(t *testing.T) {
 	r, _ := threeWitnesses(t)
-	r.open()
-	p := r.phone("alice")
-	r.accepted(p.Register())
-	r.stop()
-	disk, head := r.backup()
-	r.open()
-	r.accepted(p.Add(), p.Add())
-	newest, _ := r.published(7)
-	r.stop()
-
-	r.disk, r.head.note = disk, head
+	newest, _, _ := r.putBack(r.phone("alice"))
+	head := r.head.note
 	r.open()
 	waiting := make(chan error, 1)
 	go func() { waiting <- r.submit(r.phone("bob").Register())[0].Err }()

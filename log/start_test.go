@@ -130,18 +130,10 @@ func TestUnsignedEpochAwaitsCosigners(t *testing.T) {
 // good, before the cosigners have been heard.
 func TestOldBackupRefusesNothing(t *testing.T) {
 	r, ws := threeWitnesses(t)
-	r.open()
 	p := r.phone("alice")
-	r.accepted(p.Register())
-	r.stop()
-	disk, head := r.backup()
-	r.open()
-	r.accepted(p.Add())
-	r.stop()
-
+	r.putBack(p)
 	hold := make(chan struct{})
 	setAll(ws, func(w *witness) { w.hold = hold })
-	r.disk, r.head.note = disk, head
 	r.open()
 	if o := r.submit(p.Add())[0]; o.Refused != nil || o.Err == nil || !strings.Contains(o.Err.Error(), "have not confirmed yet") {
 		t.Errorf("refused %v, error %v", o.Refused, o.Err)
@@ -157,15 +149,8 @@ func TestOldBackupRefusesNothing(t *testing.T) {
 // an old backup signs nothing meanwhile. If they are gone, it is not waited for long.
 func TestQuickStrangerConfirmsNothing(t *testing.T) {
 	r, ws := threeWitnesses(t)
-	r.open()
-	p := r.phone("alice")
-	r.accepted(p.Register())
-	r.stop()
-	disk, head := r.backup()
-	r.open()
-	r.accepted(p.Add())
-	r.stop()
-
+	_, newest, now := r.putBack(r.phone("alice"))
+	head := r.head.note
 	stranger := r.witness("stranger", checkpoint.Cosignature)
 	_, lines := stranger.lines()
 	for _, w := range ws {
@@ -174,11 +159,7 @@ func TestQuickStrangerConfirmsNothing(t *testing.T) {
 	}
 	r.follow(lines + "quorum stranger")
 	all := make(chan struct{})
-	for _, w := range ws {
-		w.set(func(w *witness) { w.hold = all })
-	}
-	newest, now := r.disk, r.head.note
-	r.disk, r.head.note = disk, head
+	setAll(ws, func(w *witness) { w.hold = all })
 	r.open()
 	until(t, "the stranger has cosigned", func() bool { return slices.Contains(stranger.statuses(), 200) })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -187,9 +168,7 @@ func TestQuickStrangerConfirmsNothing(t *testing.T) {
 	if !bytes.Equal(r.head.note, head) {
 		t.Error("something was signed")
 	}
-	for _, w := range ws {
-		w.set(func(w *witness) { w.hold = nil })
-	}
+	setAll(ws, func(w *witness) { w.hold = nil })
 	close(all)
 	var forked *log.Forked
 	if err := r.ends(); !errors.As(err, &forked) || !bytes.Equal(r.head.note, head) {
@@ -197,9 +176,7 @@ func TestQuickStrangerConfirmsNothing(t *testing.T) {
 	}
 	r.stop()
 
-	for _, w := range ws {
-		w.set(func(w *witness) { w.down = true })
-	}
+	setAll(ws, func(w *witness) { w.down = true })
 	r.disk, r.head.note, r.cfg.CosignTimeout = newest, now, 50*time.Millisecond
 	r.open()
 	r.accepted(r.phone("bob").Register())
