@@ -41,7 +41,9 @@ func (c *Client) explain(doing string, err error) error {
 	switch {
 	case errors.As(err, &redirect):
 		return fmt.Errorf("%s at %s: %w", doing, c.base, redirect)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: the log at %s was not waited for any longer: %w", doing, c.base, err)
+	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: no answer from the log at %s in time: %w", doing, c.base, err)
 	case errors.As(err, &unreachable):
 		return fmt.Errorf("cannot reach the log at %s: %w; is `muster serve` running?", c.base, unreachable)

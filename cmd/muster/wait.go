@@ -65,6 +65,8 @@ func late(err error, words string) string {
 	var answered *connect.Error
 	var limit net.Error
 	switch asked := errors.As(err, &answered); {
+	case asked && errors.Is(err, context.Canceled):
+		return strings.Replace(text, answered.Error(), "interrupted", 1)
 	case asked && errors.Is(err, context.DeadlineExceeded):
 		return strings.Replace(text, answered.Error(), words, 1)
 	case asked && answered.Code() == connect.CodeDeadlineExceeded: // the other end says so

@@ -38,6 +38,8 @@ func TestTimeLimits(t *testing.T) {
 	defer busy.Close()
 	over, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
 	ask := func(url string, limit time.Duration) *client.Client {
 		c, err := client.New(client.Config{URL: url, HTTP: &http.Client{Timeout: limit}})
 		if err != nil {
@@ -60,6 +62,7 @@ func TestTimeLimits(t *testing.T) {
 		"events":                  {func() error { _, err := hasty.Submit(t.Context(), [][]byte{{1}}, answer.Want{}); return err }, silent, "it had 2m0s, "},
 		"a file":                  {func() error { _, err := hasty.Checkpoint(t.Context()); return err }, silent, "it had 2m0s, "},
 		"a call that is late":     {func() error { _, err := ask(silent, 0).Info(over); return err }, silent, "it had 2m0s, "},
+		"a person's Ctrl-C":       {func() error { _, err := ask(silent, 0).Info(interrupted); return err }, silent, ": interrupted"},
 		"a cosigner":              {func() error { _, err := cosigners[silent].Checkpoint(over, "example.org/log1"); return err }, silent, "it had 2m0s, "},
 		"a server that gave up":   {func() error { _, err := ask(busy.URL, 0).Lookup(t.Context(), []byte{1}); return err }, busy.URL, "it gave up "},
 		"a fault of another kind": {func() error { return errors.New("of " + silent + ": broken") }, silent, ": broken"},
