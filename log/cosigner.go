@@ -34,8 +34,6 @@ type cosigner struct {
 	busy  bool   // a request is on its way; of the publisher's goroutine
 	known uint64 // size that it cosigned last, 0 if unknown; of whoever asks, one at a time
 
-	heard bool // it answered since the start, or had a round's time to
-
 	failing bool // the last answer was none, and that was said
 }
 

@@ -152,7 +152,7 @@ type Log struct {
 	kept      uint64        // size whose published note an earlier process kept, 0 if none
 
 	left     *snapshot    // committed, and perhaps not signed, when an earlier process ended; nil if the cosigners are not asked first
-	signLeft func() error // signs it, once, from any goroutine until confirmed is closed
+	signLeft func() error // signs it, once, from any goroutine
 
 	reserving sync.Mutex   // held while promised events are on their way to the store; never taken under mu
 	reading   sync.RWMutex // shared by who reads the store for a caller, by TryRLock alone; Close takes it for good

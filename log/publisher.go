@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -25,6 +26,9 @@ type publisher struct {
 	at      time.Time // when it did
 	waiting bool      // a round ended without a quorum, and that was said
 
+	quorate time.Time   // when a quorum first answered, before the start was confirmed
+	patient *time.Timer // ends the wait for the others
+
 	answers chan cosigned
 	asking  sync.WaitGroup
 }
@@ -38,7 +42,7 @@ type cosigned struct {
 }
 
 func newPublisher(l *Log) *publisher {
-	p := &publisher{Log: l, cosigners: l.cfg.cosigners()}
+	p := &publisher{Log: l, cosigners: l.cfg.cosigners(), patient: time.NewTimer(math.MaxInt64)}
 	p.answers = make(chan cosigned, len(p.cosigners)) // each has one question at most: nobody ever blocks here
 	return p
 }
@@ -51,7 +55,9 @@ func (p *publisher) run(ctx context.Context) error {
 	defer cancel()
 	round := time.NewTimer(0)
 	defer round.Stop()
+	defer p.patient.Stop()
 	for {
+		published, err := false, error(nil)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -65,13 +71,15 @@ func (p *publisher) run(ctx context.Context) error {
 				round.Reset(p.cfg.CosignTimeout)
 			}
 		case a := <-p.answers:
-			published, err := p.take(ctx, a)
-			if err != nil {
-				return err
-			}
-			if published && p.begin(ctx) {
-				round.Reset(p.cfg.CosignTimeout)
-			}
+			published, err = p.take(ctx, a)
+		case <-p.patient.C:
+			published, err = p.conclude()
+		}
+		if err != nil {
+			return err
+		}
+		if published && p.begin(ctx) {
+			round.Reset(p.cfg.CosignTimeout)
 		}
 	}
 }
@@ -110,15 +118,16 @@ func (p *publisher) ask(ctx context.Context, c *cosigner) {
 // take uses an answer. Those that come after their checkpoint was published,
 // or given up for a newer one, only show that the cosigner is alive.
 func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err error) {
-	a.by.busy, a.by.heard = false, true
+	a.by.busy = false
 	var forked *Forked
 	if errors.As(a.err, &forked) {
 		p.halt(forked) // at once: an epoch may be on its way to its signature
 		return false, forked
 	}
-	if ctx.Err() == nil {
-		p.report(a)
+	if ctx.Err() != nil { // it ended the question, perhaps of the one that was waited for
+		return false, nil
 	}
+	p.report(a)
 	if p.current == nil {
 		return false, nil
 	}
@@ -130,6 +139,14 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 		return false, nil
 	}
 	p.lines[a.by] = a.lines
+	return p.conclude()
+}
+
+// conclude publishes the current snapshot if that is all that it waits for.
+func (p *publisher) conclude() (published bool, err error) {
+	if p.current == nil {
+		return false, nil
+	}
 	note, ok := p.met()
 	if !ok || p.done == 0 && !p.confirms() {
 		return false, nil
@@ -155,11 +172,19 @@ func (p *publisher) take(ctx context.Context, a cosigned) (published bool, err e
 }
 
 // confirms says whether the first quorum may be believed to know where the log
-// stands: all others were asked too, and have answered or had the time to. A quorum
-// may do without the one that has seen more: those who are new know of nothing, and
-// may be quicker, and two quorums of a lax policy need not have a member in common.
+// stands: all others have cosigned too, or had the time to since there was one, for
+// before that the network may have been away. A quorum may do without the one that
+// has seen more: those who are new know of nothing, and may be quicker, and two
+// quorums of a lax policy need not have a member in common.
 func (p *publisher) confirms() bool {
-	return !slices.ContainsFunc(p.cosigners, func(c *cosigner) bool { return !c.heard })
+	if !slices.ContainsFunc(p.cosigners, func(c *cosigner) bool { return len(p.lines[c]) == 0 }) {
+		return true
+	}
+	if p.quorate.IsZero() {
+		p.quorate = time.Now()
+		p.patient.Reset(p.cfg.CosignTimeout)
+	}
+	return time.Since(p.quorate) >= p.cfg.CosignTimeout
 }
 
 // stale says that a sealed log's cosignatures want to be made anew: their age

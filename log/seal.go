@@ -70,6 +70,9 @@ func (l *Log) sealLast(ctx context.Context, successor name.Origin, published <-c
 			return or(err, fmt.Errorf("no quorum of cosigners has confirmed where the log stands: nothing was sealed: %w", ctx.Err()))
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("nothing was sealed: %w", err)
+	}
 	if l.seq.epoch.Sealed {
 		return nil
 	}

@@ -223,7 +223,19 @@ func (l *Log) resumeUnsigned(newest store.State) error {
 	if err != nil {
 		return err
 	}
-	l.left, l.signLeft = left, sync.OnceValue(func() error { return l.sign(left) })
+	l.left = left
+	var once sync.Mutex
+	signed := false // and later ones, perhaps: never again
+	l.signLeft = func() error {
+		once.Lock()
+		defer once.Unlock()
+		if signed {
+			return nil
+		}
+		err := l.sign(left)
+		signed = err == nil
+		return err
+	}
 	return nil
 }
 

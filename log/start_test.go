@@ -184,39 +184,52 @@ func TestQuickStrangerConfirmsNothing(t *testing.T) {
 
 // In a policy of one of two, each is a quorum, and what one has cosigned the other
 // need not know. An old backup is found out though the one that knows nothing is
-// the quicker.
+// the quicker, also if both were away at first, for longer than one is waited for.
 func TestQuorumsApart(t *testing.T) {
-	r := makeRig(t)
-	w0, w1 := r.witness("w0", checkpoint.Cosignature), r.witness("w1", checkpoint.Cosignature)
-	_, l0 := w0.lines()
-	_, l1 := w1.lines()
-	r.follow(l0 + l1 + "group one 1 w0 w1\nquorum one")
-	r.open()
-	p := r.phone("alice")
-	r.accepted(p.Register())
-	until(t, "both have cosigned", func() bool { return len(w0.statuses()) > 1 && len(w1.statuses()) > 1 })
-	r.stop()
-	disk, head := r.backup()
-	w0.set(func(w *witness) { w.down, w.said = true, nil })
-	r.cfg.CosignTimeout = 50 * time.Millisecond
-	r.open()
-	r.accepted(p.Add())
-	r.stop()
+	for _, away := range []bool{false, true} {
+		r := makeRig(t)
+		w0, w1 := r.witness("w0", checkpoint.Cosignature), r.witness("w1", checkpoint.Cosignature)
+		_, l0 := w0.lines()
+		_, l1 := w1.lines()
+		r.follow(l0 + l1 + "group one 1 w0 w1\nquorum one")
+		r.open()
+		p := r.phone("alice")
+		r.accepted(p.Register())
+		until(t, "both have cosigned", func() bool { return len(w0.statuses()) > 1 && len(w1.statuses()) > 1 })
+		r.stop()
+		disk, head := r.backup()
+		w0.set(func(w *witness) { w.down, w.said = true, nil })
+		r.cfg.CosignTimeout = 50 * time.Millisecond
+		r.open()
+		r.accepted(p.Add())
+		r.stop()
 
-	hold := make(chan struct{})
-	w0.set(func(w *witness) { w.down, w.said = false, nil })
-	w1.set(func(w *witness) { w.hold = hold })
-	r.cfg.CosignTimeout = time.Hour
-	r.disk, r.head.note = disk, head
-	r.open()
-	until(t, "the other one has cosigned", func() bool { return slices.Contains(w0.statuses(), 200) })
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	r.log.Submit(ctx, [][]byte{r.phone("bob").Register()}, answer.Want{})
-	close(hold)
-	var forked *log.Forked
-	if err := r.ends(); !errors.As(err, &forked) || !bytes.Equal(r.head.note, head) {
-		t.Errorf("the log ended with %v, want *log.Forked", err)
+		w1.set(func(w *witness) { w.down, w.said = away, nil })
+		w0.set(func(w *witness) { w.down, w.said = away, nil })
+		hold := make(chan struct{})
+		r.cfg.CosignTimeout = time.Hour
+		r.disk, r.head.note = disk, head
+		if away {
+			r.cfg.CosignTimeout = 3 * time.Second
+			r.open()
+			time.Sleep(r.cfg.CosignTimeout + 500*time.Millisecond) // their first questions are over
+			w1.set(func(w *witness) { w.hold = hold })
+			w0.set(func(w *witness) { w.down = false })
+		} else {
+			w1.set(func(w *witness) { w.hold = hold })
+			r.open()
+		}
+		until(t, "the other one has cosigned", func() bool { return slices.Contains(w0.statuses(), 200) })
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		r.log.Submit(ctx, [][]byte{r.phone("bob").Register()}, answer.Want{})
+		w1.set(func(w *witness) { w.down = false })
+		close(hold)
+		var forked *log.Forked
+		if err := r.ends(); !errors.As(err, &forked) || !bytes.Equal(r.head.note, head) {
+			t.Errorf("away %v: the log ended with %v, want *log.Forked", away, err)
+		}
+		r.stop()
 	}
 }
 

@@ -160,7 +160,7 @@ func (l *Log) read(s, last *submission) bool {
 	// cut, and nobody is told for good that his own is.
 	ours := max(l.now().UnixMilli(), int64(l.signed.Load().epoch.TimeMs))
 	if ahead := int64(e.TimeMs) - ours; e.TimeMs > 1<<62 || ahead > maxAhead.Milliseconds() {
-		s.refuse(&event.Error{Rule: event.RuleTimeAhead, Detail: fmt.Sprintf("the signer's clock is %d ms ahead of the log's: set it and sign again", ahead)})
+		l.refuse(s, &event.Error{Rule: event.RuleTimeAhead, Detail: fmt.Sprintf("the signer's clock is %d ms ahead of the log's: set it and sign again", ahead)})
 		return false
 	}
 	// What is read here may be outdated by the time the event joins. It only
@@ -323,14 +323,17 @@ type lateError struct{ words, cause error }
 func (e *lateError) Error() string   { return e.words.Error() }
 func (e *lateError) Unwrap() []error { return []error{e.words, e.cause} }
 
-// refuse is for good, so it takes a log that knows where it stands: an old backup
-// lacks what the event builds on, or has another one in its place.
+// refuse is for good, so it takes a log that knows where it stands and what time it
+// is: an old backup lacks what the event builds on, or has another one in its place.
 func (l *Log) refuse(s *submission, err error) {
-	if !l.isConfirmed() {
+	switch why := l.ReadOnly(); {
+	case why != nil:
+		s.outcome.Err = forCallers(why)
+	case !l.isConfirmed():
 		s.outcome.Err = errUnconfirmed
-		return
+	default:
+		s.refuse(err)
 	}
-	s.refuse(err)
 }
 
 func (s *submission) refuse(err error) {
