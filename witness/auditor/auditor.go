@@ -62,9 +62,10 @@ type Auditor struct {
 	ends    []end
 	sorted  []prefix.Leaf // reused
 
-	broken *Broken
-	owed   *evidence.Misbehaviour // what the disk did not take yet of a stop; nil: nothing
-	shown  uint64                 // size of the largest checkpoint that the log published, since the start
+	broken   *Broken
+	owed     *evidence.Misbehaviour // what the disk did not take yet of a stop; nil: nothing
+	unmarked bool                   // nor that there was a stop
+	shown    uint64                 // size of the largest checkpoint that the log published, since the start
 }
 
 // Broken says that the log broke a rule. The auditor that found it has stopped
@@ -135,14 +136,15 @@ func open(cfg Config) (_ *Auditor, err error) {
 	}
 	at := cfg.store
 	at.Dir, at.CacheBytes = filepath.Join(cfg.Dir, "map"), cfg.CacheBytes
-	a.store, err = pebble.OpenReplica(at)
-	if err != nil {
-		return nil, err
+	if a.store, err = pebble.OpenReplica(at); err == nil {
+		if err = a.load(); err != nil {
+			err = errors.Join(err, a.store.Close())
+		}
 	}
-	if err := a.load(); err != nil {
-		return nil, errors.Join(err, a.store.Close())
+	if err != nil && a.broken != nil { // that it has stopped is the news, also without a map
+		err = errors.Join(a.broken, err)
 	}
-	return a, nil
+	return a, err
 }
 
 // load takes up where the newest commit left off. What it reads is compared

@@ -51,7 +51,9 @@ func (a *Auditor) keep() (err error) {
 		}
 	}
 	a.broken = &b
-	if err = errors.Join(err, a.keepStopped(&b)); err == nil {
+	marked := a.keepStopped(&b)
+	a.unmarked = marked != nil
+	if err = errors.Join(err, marked); err == nil {
 		a.owed = nil
 	}
 	return err
@@ -62,22 +64,21 @@ func (a *Auditor) keep() (err error) {
 // log is read for it again: nothing from the broken leaf on was committed. A log
 // that shows its lie no more stays unproven, and the auditor stopped.
 func (a *Auditor) again(ctx context.Context, n *checkpoint.Note) {
-	if a.owed != nil {
-		a.makeGood()
-	} else if v := (*violation)(nil); a.broken.Evidence == "" && errors.As(a.check(ctx, n), &v) {
+	a.makeGood()
+	if v := (*violation)(nil); a.owed == nil && a.broken.Evidence == "" && errors.As(a.check(ctx, n), &v) {
 		a.stop(ctx, v)
 	}
 }
 
 // makeGood writes what is owed, and says whether nothing is any more.
 func (a *Auditor) makeGood() bool {
-	if a.owed == nil {
+	if a.owed == nil && !a.unmarked {
 		return true
 	}
 	if a.keep() != nil {
 		return false // as was said
 	}
-	a.cfg.Logger.Error("the evidence against the log is kept now", "origin", a.cfg.Log.Name, "evidence", a.broken.Evidence)
+	a.cfg.Logger.Error("that the log broke a rule is kept now", "origin", a.cfg.Log.Name, "evidence", a.broken.Evidence)
 	return true
 }
 

@@ -151,3 +151,87 @@ func TestOwedAfterARestart(t *testing.T) {
 	_, err = o.audits(t, o.dir, o.files())
 	o.caught(t, o.dir, err, position, evidence.E4c)
 }
+
+// TestStopIsToldWithoutAMap: an auditor that has stopped says so, whatever became
+// of its map since.
+func TestStopIsToldWithoutAMap(t *testing.T) {
+	o := newOwing(t)
+	a := o.open(t, o.second.files())
+	_, err := a.Catch(context.Background())
+	a.Close()
+	first := brokenBy(t, err)
+	o.makeRoom(t)
+	at := filepath.Join(o.dir, "map")
+	if err := errors.Join(os.RemoveAll(at), os.WriteFile(at, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = auditor.Open(auditor.Config{Dir: o.dir, Log: o.Signer.Key(), Source: o.files()})
+	if b := brokenBy(t, err); *b != *first {
+		t.Errorf("without its map it says %v", b)
+	}
+}
+
+// some answers so many questions, and then none.
+type some struct {
+	follow.Source
+	left int
+}
+
+func (s *some) ask() error {
+	if s.left--; s.left < 0 {
+		return errors.New("not today")
+	}
+	return nil
+}
+
+func (s *some) Tile(ctx context.Context, level int, n uint64, width int) ([]byte, error) {
+	if err := s.ask(); err != nil {
+		return nil, err
+	}
+	return s.Source.Tile(ctx, level, n, width)
+}
+
+func (s *some) Entries(ctx context.Context, n uint64, width int) ([]byte, error) {
+	if err := s.ask(); err != nil {
+		return nil, err
+	}
+	return s.Source.Entries(ctx, n, width)
+}
+
+// TestStopIsMarkedLater: of a stop without evidence, which the disk did not take
+// either, the next pass leaves the mark, so that the next auditor knows.
+func TestStopIsMarkedLater(t *testing.T) {
+	o := newOwing(t)
+	honest := o.files()
+	lies["a ghost"].lie(o.liarLog)
+	source, mark := &some{Source: o.files()}, filepath.Join(o.dir, "stopped")
+	stops := func(answers int) bool { // without evidence
+		if err := errors.Join(os.RemoveAll(o.folder()), os.RemoveAll(mark)); err != nil {
+			t.Fatal(err)
+		}
+		source.left = answers
+		a, err := auditor.Open(auditor.Config{Dir: o.dir, Log: o.Signer.Key(), Source: source, CacheBytes: 8 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		if err := os.Mkdir(mark, 0o700); err != nil { // takes no file
+			t.Fatal(err)
+		}
+		_, err = a.Catch(context.Background())
+		if b := brokenBy(t, err); b.Evidence != "" {
+			return false
+		}
+		if err := os.Remove(mark); err != nil {
+			t.Fatal(err)
+		}
+		a.Catch(context.Background())
+		return true
+	}
+	answers := 1000
+	for !stops(answers) {
+		answers = min(answers-source.left, answers) - 1
+	}
+	_, err := o.audits(t, o.dir, honest)
+	brokenBy(t, err)
+}

@@ -75,12 +75,10 @@ func write(do func() error) (err error) {
 // about flushes and compactions only, so nothing that is open read-only meets it.
 func listener(d *damage) *pebbledb.EventListener {
 	failed := func(what string, err error) {
-		if err != nil {
-			d.failed.Store(&err)
-		}
 		switch {
 		case err == nil, errors.Is(err, pebbledb.ErrCancelledCompaction), err.Error() == emptyFlush:
 		case pebbledb.IsCorruptionError(err):
+			d.failed.Store(&err)
 			d.corrupted(fmt.Errorf("a %s of the store met damage: %w", what, err))
 		default:
 			logger{}.Fatalf("a %s failed: %v: %s", what, err, mend)
