@@ -41,7 +41,7 @@ func PowerCuts(t *testing.T, begin func(t *testing.T, seed uint64) (run func(Dis
 		for seed := from; seed < to; seed++ {
 			t.Run(fmt.Sprintf("%d percent of unsynced data survives, seed %d", percent, seed), func(t *testing.T) {
 				run, left := begin(t, seed)
-				mem, random := vfs.NewCrashableMem(), rand.New(rand.NewPCG(seed, 1))
+				mem, random := NewCrashable(), rand.New(rand.NewPCG(seed, 1))
 				cuts, mu := 0, sync.Mutex{} // a store changes its disk in the background too
 				run(on(&Hook{mem, func(op, path string) {
 					mu.Lock()

@@ -136,7 +136,7 @@ func TestReplica(t *testing.T) {
 func TestReplicaPowerCut(t *testing.T) {
 	for _, percent := range []int{0, 50, 100} {
 		t.Run(fmt.Sprintf("%d percent of unsynced data survives", percent), func(t *testing.T) {
-			mem := vfs.NewCrashableMem()
+			mem := durabletest.NewCrashable()
 			random := rand.New(rand.NewPCG(uint64(percent), 1))
 			var mu sync.Mutex // held during a cut: background work calls the hook too
 			var acked atomic.Int64
