@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/musterlog/muster/log"
 	"github.com/musterlog/muster/log/answer"
@@ -67,6 +68,7 @@ func TestSpoiledEpochIsNotSigned(t *testing.T) {
 			signed := bytes.Clone(r.head.note)
 			r.openStore()
 			r.store.Store = &spoiled{r.store.Store, c.spoil}
+			r.cfg.Epoch, r.cfg.MaxEpochEvents = time.Hour, c.events // all in one epoch, however slow the machine is
 			l, err := log.Open(r.cfg)
 			if err != nil {
 				t.Fatal(err)
