@@ -14,12 +14,6 @@ type reading struct {
 	elapsed time.Duration
 }
 
-// ahead is how far the clock got ahead of the time that passed since another reading.
-func (r reading) ahead(since reading) (leapt, passed time.Duration) {
-	passed = r.elapsed - since.elapsed
-	return r.at.Sub(since.at) - passed, passed
-}
-
 func (l *Log) now() time.Time { return l.cfg.Now() }
 
 // readClock reads the clock last: a process that is stopped between the two sees a
@@ -44,25 +38,27 @@ func (l *Log) believeClock() {
 func (l *Log) epochTime() (timeMs uint64, err error) {
 	q, now := &l.seq, l.readClock()
 	newest := time.UnixMilli(int64(q.state.TimeMs))
-	switch before := q.believed; {
+	before := q.believed
+	var leapt, passed time.Duration // since then
+	if before != nil {
+		passed = now.elapsed - before.elapsed
+		leapt = now.at.Sub(before.at) - passed
+	}
+	switch {
 	case newest.Add(time.Millisecond).Sub(now.at) > maxEpochAhead:
 		return 0, wrongClock("this clock says %s, but the newest epoch is of %s, and epochs' times never go back: if the clock is behind, set it; if it was ahead then, wait", utc(now.at), utc(newest))
-	case before != nil:
+	case leapt > maxLeap:
 		// Not against the newest epoch: a stalled disk, or a process that was
 		// stopped for a day, is no leap.
-		if leapt, passed := now.ahead(*before); leapt > maxLeap {
-			return 0, wrongClock("this clock leapt from %s to %s while %s passed: if it is wrong now, set it, and the log goes on; if it is right, since it was behind or this machine slept, start the log again",
-				utc(before.at), utc(now.at), passed.Round(time.Second))
-		}
-	case now.at.Sub(newest) > maxPause:
+		return 0, wrongClock("this clock leapt from %s to %s while %s passed: if it is wrong now, set it, and the log goes on; if it is right, since it was behind or this machine slept, start the log again",
+			utc(before.at), utc(now.at), passed.Round(time.Second))
+	case before == nil && now.at.Sub(newest) > maxPause:
 		return 0, wrongClock("this clock says %s, the newest epoch is of %s, and no cosigner vouches for either: if the clock is ahead, set it, and the log goes on; if the log was down for so long, start it once with --clock-is-right",
 			utc(now.at), utc(newest))
 	}
 	// Leaps that are small enough by themselves add up: a day's are held against one
 	// reading, that at which the clock was least ahead.
-	if before := q.believed; before == nil {
-		q.believed = &now
-	} else if leapt, passed := now.ahead(*before); leapt < 0 || passed >= leapPeriod {
+	if before == nil || leapt < 0 || passed >= leapPeriod {
 		q.believed = &now
 	}
 	return max(uint64(now.at.UnixMilli()), q.state.TimeMs+1), nil

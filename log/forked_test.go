@@ -27,14 +27,20 @@ func (r *rig) backup() (disk vfs.FS, head []byte) {
 	return disk, r.head.note
 }
 
-// putBack is a log that logged an event of a phone, was backed up, logged another one,
-// and has its backup again. It gives what the witnesses saw last, and what was lost.
-func (r *rig) putBack(p *liar.Phone) (newest *checkpoint.Note, disk vfs.FS, head []byte) {
+// backedUp is a log that logged an event of a phone and was stopped, and its backup.
+func (r *rig) backedUp(p *liar.Phone) (disk vfs.FS, head []byte) {
 	r.t.Helper()
 	r.open()
 	r.accepted(p.Register())
 	r.stop()
-	old, signed := r.backup()
+	return r.backup()
+}
+
+// putBack is a log that logged an event of a phone, was backed up, logged another one,
+// and has its backup again. It gives what the witnesses saw last, and what was lost.
+func (r *rig) putBack(p *liar.Phone) (newest *checkpoint.Note, disk vfs.FS, head []byte) {
+	r.t.Helper()
+	old, signed := r.backedUp(p)
 	r.open()
 	o := r.accepted(p.Add())[0]
 	newest, _ = r.published(o.Position + 1)
@@ -88,11 +94,8 @@ func TestOldBackupSignsNothing(t *testing.T) {
 // the witnesses and stops for good, with proof. Nothing of its fork is published.
 func TestSecondServerStops(t *testing.T) {
 	r, ws := threeWitnesses(t)
-	r.open()
 	p := r.phone("alice")
-	r.accepted(p.Register())
-	r.stop()
-	disk, head := r.backup()
+	disk, head := r.backedUp(p)
 	second := &rig{t: t, disk: disk, head: &memHead{note: head}, cfg: r.cfg}
 	second.cfg.Head = second.head
 	starts := func(r *rig) {

@@ -34,9 +34,9 @@ const (
 	maxEpochAhead = time.Minute
 
 	// maxLeap is how far the clock may get ahead of the time that passes while the
-	// log runs, within a leapPeriod. For as long as this a log stands still whose clock leapt and was
-	// mended: as long as clients by default take the checkpoint from before. And a
-	// machine that slept for less goes on by itself.
+	// log runs, within a leapPeriod. For as long as this a log stands still whose
+	// clock leapt and was mended: as long as clients by default take the checkpoint
+	// from before. And a machine that slept for less goes on by itself.
 	maxLeap    = time.Hour
 	leapPeriod = 24 * time.Hour
 

@@ -151,7 +151,7 @@ type Log struct {
 	confirmed chan struct{} // closed: a quorum cosigned the checkpoint that was the signed head at Open
 	kept      uint64        // size whose published note an earlier process kept, 0 if none
 
-	left     *snapshot    // committed, and perhaps not signed, when an earlier process ended; nil if the cosigners are not asked first
+	left     *snapshot    // committed, and perhaps not signed, when an earlier process ended; nil if all was signed
 	signLeft func() error // signs it, once, from any goroutine
 
 	reserving sync.Mutex   // held while promised events are on their way to the store; never taken under mu

@@ -39,11 +39,8 @@ func setAll(ws []*witness, change func(*witness)) {
 // and the cosigners say so before it signs, also when it is started once more.
 func TestOldServerComesBack(t *testing.T) {
 	r, ws := threeWitnesses(t)
-	r.open()
 	p := r.phone("alice")
-	r.accepted(p.Register())
-	r.stop()
-	disk, head := r.backup()
+	disk, head := r.backedUp(p)
 	r.open()
 	r.crashes(r.phone("bob").Register())
 	crashed := r.disk

@@ -1,8 +1,6 @@
 package witness
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"path/filepath"
 
@@ -13,9 +11,9 @@ import (
 func (w *Witness) evidence() string { return filepath.Join(w.cfg.Dir, "evidence") }
 
 // catch writes evidence of kind E1, or else both checkpoints, if the log signed
-// another root of the recorded size, whatever the request is answered and without keeping it
-// waiting. One file convicts, so there is one for each log and start: a log
-// that forks without end fills no disk.
+// another root of the recorded size, whatever the request is answered and without
+// keeping it waiting. One file convicts, so there is one for each log and start: a
+// log that forks without end fills no disk.
 func (w *Witness) catch(s *logState, r *request, lines []checkpoint.Line) {
 	old := s.record
 	if old.time == 0 || r.Size != old.Size || r.Root == old.Root || !s.convicted.CompareAndSwap(false, true) {
@@ -58,8 +56,7 @@ func (w *Witness) convict(keys []checkpoint.Key, f *evidence.File) (path string,
 // last one's.
 func (w *Witness) keepNotes(notes ...[]byte) (path string, err error) {
 	for _, note := range notes {
-		sum := sha256.Sum256(note)
-		path = filepath.Join(w.evidence(), hex.EncodeToString(sum[:])+".note")
+		path = filepath.Join(w.evidence(), evidence.NoteName(note))
 		if err := w.cfg.Disk.Keep(path, note); err != nil {
 			return "", err
 		}

@@ -54,7 +54,7 @@ func New(cfg Config) (*Client, error) {
 	if !cfg.Token.IsZero() && !private(base) {
 		return nil, fmt.Errorf("log URL %q: a token goes over https, or to this machine itself: anybody on the way could read it", cfg.URL)
 	}
-	own := http.Client{Timeout: timeout}
+	own := http.Client{Timeout: Timeout}
 	if cfg.HTTP != nil {
 		own = *cfg.HTTP
 	}

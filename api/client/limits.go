@@ -31,7 +31,7 @@ const (
 	// maxMessage bounds what is quoted of a server's words in an error.
 	maxMessage = 1000
 
-	// timeout ends a call whose context has no end: a little over the longest
+	// Timeout ends a call whose context has no end: a little over the longest
 	// that a server works on one (60 s) and a slow line needs for its answer.
-	timeout = 2 * time.Minute
+	Timeout = 2 * time.Minute
 )

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"strconv"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -26,9 +25,7 @@ func (a answers) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		c := callerOf(ctx)
 		c.answered = a.take(c.id, answerCopies*int64(proto.Size(response.Any().(proto.Message))))
 		if c.answered == nil {
-			refusal := unavailable("earlier answers to this token are still being read, and take all room that it has: read them, then ask again")
-			refusal.Meta().Set("Retry-After", strconv.Itoa(retryAfter))
-			return nil, refusal
+			return nil, later(unavailable("earlier answers to this token are still being read, and take all room that it has: read them, then ask again"))
 		}
 		return response, nil
 	}

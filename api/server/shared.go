@@ -18,9 +18,13 @@ func turn(ctx context.Context, t *turns, cost int) (leave func(), err error) {
 	if !errors.Is(err, errTooMuch) && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, err // the caller has gone
 	}
-	refusal := connect.NewError(connect.CodeResourceExhausted, errTooMuch)
+	return nil, later(connect.NewError(connect.CodeResourceExhausted, errTooMuch))
+}
+
+// later says in a refusal when to come again.
+func later(refusal *connect.Error) *connect.Error {
 	refusal.Meta().Set("Retry-After", strconv.Itoa(retryAfter))
-	return nil, refusal
+	return refusal
 }
 
 // openStreams counts SubmitStreams. A stream is never refused because it sends

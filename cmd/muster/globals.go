@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -104,7 +103,7 @@ func (g *globals) source(policy *checkpoint.Policy) (*client.Client, error) {
 
 // newClient asks one log, and shows it the token of a file, if one is named.
 func newClient(url, token string) (*client.Client, error) {
-	cfg := client.Config{URL: url, HTTP: &http.Client{Timeout: askTime}, UserAgent: "muster/" + version()}
+	cfg := client.Config{URL: url, UserAgent: "muster/" + version()}
 	if token != "" {
 		t, err := credential.ReadToken(token)
 		if err != nil {

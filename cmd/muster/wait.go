@@ -48,14 +48,10 @@ func (p *patient) Submit(ctx context.Context, events [][]byte, want answer.Want)
 	return outcomes, err
 }
 
-// askTime ends a request to a log: a little over the longest that a log works on
-// one, a minute, and a slow line needs for its answer.
-const askTime = 2 * time.Minute
-
 // plain is what a person is told of an error that ended a command. The error names
 // the log; what a time limit is called within Go says nobody what to do.
 func plain(err error) string {
-	return late(err, fmt.Sprintf("it had %v, longer than a log works on anything: it hangs, or the way to it is cut: try again, and tell its operator if that does not help", askTime))
+	return late(err, fmt.Sprintf("it had %v, longer than a log works on anything: it hangs, or the way to it is cut: try again, and tell its operator if that does not help", client.Timeout))
 }
 
 // late is an error in words, with those that are given in place of what Go says when

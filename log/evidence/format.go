@@ -26,9 +26,16 @@ var kinds = []Kind{E1, E2, E3, E4a, E4b, E4c, E5, E6, E7, WE1, WE2, AE4a, AE4b, 
 // so that no file is ever written over.
 //
 //	hex(SHA-256(bytes)) ".evidence"
-func (f *File) Name() string {
-	h := sha256.Sum256(f.Bytes())
-	return hex.EncodeToString(h[:]) + ".evidence"
+func (f *File) Name() string { return named(f.Bytes(), ".evidence") }
+
+// NoteName is the name there of a signed checkpoint that convicts nobody yet:
+//
+//	hex(SHA-256(note)) ".note"
+func NoteName(note []byte) string { return named(note, ".note") }
+
+func named(content []byte, end string) string {
+	h := sha256.Sum256(content)
+	return hex.EncodeToString(h[:]) + end
 }
 
 // Bytes is the file's one encoding (protocol section 9.4):

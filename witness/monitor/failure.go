@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -212,8 +211,7 @@ func (m *Monitor) keepNotes(f *verifier.Failure, message *string) {
 		return
 	}
 	for _, note := range f.Notes {
-		sum := sha256.Sum256(note)
-		if err := m.cfg.Disk.Keep(filepath.Join(m.path("evidence"), hex.EncodeToString(sum[:])+".note"), note); err != nil {
+		if err := m.cfg.Disk.Keep(filepath.Join(m.path("evidence"), evidence.NoteName(note)), note); err != nil {
 			*message += "; nor are the checkpoints: " + printable(err)
 			return
 		}
